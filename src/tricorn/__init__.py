@@ -1,0 +1,3 @@
+"""Tricorn: one OpenAI-compatible endpoint over vLLM, MLX and llama.cpp."""
+
+__version__ = "0.1.0"
