@@ -1,0 +1,1 @@
+"""OpenAI semantics, pure: no I/O, no engine, the same for every engine."""

@@ -1,0 +1,86 @@
+"""Log probabilities in the two shapes that OpenAI's answers have."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Any
+
+from tricorn.engines.base import TokenLogprob
+
+FLOOR = -9999.0
+"""What OpenAI shows for a token that cannot come: JSON has no minus infinity."""
+
+
+def chat_logprobs(entries: list[TokenLogprob]) -> list[dict[str, Any]]:
+    """`choices[].logprobs.content`. Tokens without bytes (end of text) are not shown."""
+    return [
+        {**_chat_token(entry), "top_logprobs": [_chat_token(top) for top in entry.top]}
+        for entry in entries
+        if entry.token
+    ]
+
+
+class LegacyLogprobs:
+    """`choices[].logprobs` of completions, built up as the tokens of one choice arrive."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._offset = 0
+
+    def add(self, entries: list[TokenLogprob]) -> dict[str, Any]:
+        """The object for these tokens; its offsets count characters from the choice's start."""
+        tokens: list[str] = []
+        values: list[float] = []
+        tops: list[dict[str, float]] = []
+        offsets: list[int] = []
+        for entry in entries:
+            if not entry.token:
+                continue
+            tokens.append(token_text(entry.token, "bytes:"))
+            values.append(_finite(entry.logprob))
+            offsets.append(self._offset)
+            self._offset += len(self._decoder.decode(entry.token))
+            top = {token_text(other.token, "bytes:"): _finite(other.logprob) for other in entry.top}
+            top.setdefault(tokens[-1], values[-1])
+            tops.append(top)
+        return {
+            "tokens": tokens,
+            "token_logprobs": values,
+            "top_logprobs": tops,
+            "text_offset": offsets,
+        }
+
+
+def merge_legacy(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """One object of many, in order."""
+    merged: dict[str, Any] = {
+        "tokens": [],
+        "token_logprobs": [],
+        "top_logprobs": [],
+        "text_offset": [],
+    }
+    for part in parts:
+        for name, values in merged.items():
+            values.extend(part[name])
+    return merged
+
+
+def token_text(token: bytes, escape_prefix: str = "") -> str:
+    """The token as text; a part of a character as its bytes, written out as OpenAI does."""
+    try:
+        return token.decode()
+    except UnicodeDecodeError:
+        return escape_prefix + "".join(f"\\x{byte:02x}" for byte in token)
+
+
+def _chat_token(entry: TokenLogprob) -> dict[str, Any]:
+    return {
+        "token": token_text(entry.token),
+        "logprob": _finite(entry.logprob),
+        "bytes": list(entry.token),
+    }
+
+
+def _finite(logprob: float) -> float:
+    # NaN compares false with everything, and so becomes the floor too.
+    return logprob if logprob > FLOOR else FLOOR

@@ -1,0 +1,1 @@
+"""What requests may contain: pydantic models, one file an API family."""
