@@ -1,0 +1,1 @@
+"""Inference engines: one ABC (`base`), one adapter a backend, a lazy `registry`."""

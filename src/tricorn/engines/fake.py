@@ -1,0 +1,199 @@
+"""A deterministic engine without a model, with knobs to be slow, to crash and to hang.
+
+It ships with the package: manager and gateway are tested against it, and so can be anything that is
+built on Tricorn. Tokens are UTF-8 bytes (ids 0 to 255), EOS is 256; the answer repeats the last
+message. Knobs, in `engine_args`:
+
+    answer          text to answer with instead
+    endless         repeat the answer until max_tokens
+    token_delay_s   seconds each step takes
+    load_delay_s    seconds the load takes
+    load_error      the load fails with this text
+    crash_at_token  the process dies when a sequence has this many tokens …
+    crash_marker    … but only if this file does not exist yet; it is made first
+    hang_at_token   the step that gives a sequence this many tokens never returns
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from tricorn.chat.text import TextStream
+from tricorn.engines.base import (
+    EngineCapabilities,
+    EngineStats,
+    FinishReason,
+    GenerateRequest,
+    InferenceEngine,
+    LoadedModel,
+    ModelSpec,
+    TokenDelta,
+    TokenLogprob,
+)
+from tricorn.engines.stepped import EngineCore, StepOutput, SteppedEngine, argument
+from tricorn.errors import ModelLoadFailed
+
+EOS = 256
+CHAT_TEMPLATE = (
+    "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
+
+
+class _Sequence:
+    def __init__(self, request: GenerateRequest, index: int, answer: bytes, endless: bool) -> None:
+        self.request = request
+        self.index = index
+        self.answer = answer
+        self.endless = endless
+        self.text = TextStream(request.sampling.stop)
+        self.generated = 0
+
+    def next_token(self) -> int:
+        at = self.generated % len(self.answer) if self.endless else self.generated
+        return self.answer[at] if at < len(self.answer) else EOS
+
+
+class FakeCore(EngineCore):
+    def open(self, spec: ModelSpec) -> LoadedModel:
+        args = spec.options.engine_args
+        self._answer = argument(args, "answer", str, None)
+        self._endless = argument(args, "endless", bool, False)
+        self._token_delay_s = argument(args, "token_delay_s", float, 0.0)
+        self._crash_at = argument(args, "crash_at_token", int, None)
+        self._crash_marker = argument(args, "crash_marker", str, None)
+        self._hang_at = argument(args, "hang_at_token", int, None)
+        self._context = spec.options.context_length or 4096
+        self._max_num_seqs = spec.options.max_num_seqs or 16
+        self._running: list[_Sequence] = []
+        self._waiting: list[_Sequence] = []
+        self._prompt_tokens = self._generated_tokens = 0
+        self._clock = threading.Event()
+        self._clock.wait(argument(args, "load_delay_s", float, 0.0))
+        if error := argument(args, "load_error", str, None):
+            raise ModelLoadFailed(error)
+        return LoadedModel(
+            context_length=self._context,
+            vocab_size=257,
+            max_num_seqs=self._max_num_seqs,
+            capabilities=EngineCapabilities(),
+            chat_template=CHAT_TEMPLATE,
+            eos_token="",
+            details={"engine": "fake"},
+        )
+
+    def submit(self, request: GenerateRequest) -> None:
+        answer = (self._answer or _last_message(bytes(request.prompt_token_ids).decode())).encode()
+        self._prompt_tokens += len(request.prompt_token_ids)
+        for index in range(request.sampling.n):
+            self._waiting.append(_Sequence(request, index, answer, self._endless))
+
+    def abort(self, request_id: str) -> None:
+        self._running = [s for s in self._running if s.request.request_id != request_id]
+        self._waiting = [s for s in self._waiting if s.request.request_id != request_id]
+
+    def busy(self) -> bool:
+        return bool(self._running or self._waiting)
+
+    def step(self) -> list[StepOutput]:
+        self._clock.wait(self._token_delay_s)
+        while self._waiting and len(self._running) < self._max_num_seqs:
+            self._running.append(self._waiting.pop(0))
+        outputs: list[StepOutput] = []
+        for sequence in list(self._running):
+            delta = self._advance(sequence)
+            outputs.append((sequence.request.request_id, delta))
+            if delta.finish_reason:
+                self._running.remove(sequence)
+        return outputs
+
+    def _advance(self, sequence: _Sequence) -> TokenDelta:
+        sampling = sequence.request.sampling
+        first = sequence.generated == 0
+        cached = 0 if first else None
+        if sampling.max_tokens == 0:
+            return TokenDelta(sequence.index, "", [], "length", cached_tokens=cached)
+        token = sequence.next_token()
+        if token == EOS and (sampling.ignore_eos or sequence.generated < sampling.min_tokens):
+            token = ord(" ")
+        sequence.generated += 1
+        self._generated_tokens += 1
+        self._misbehave(sequence.generated)
+
+        finish: FinishReason | None = None
+        reason: str | int | None = None
+        text = ""
+        if token == EOS:
+            finish = "stop"
+        elif token in sampling.stop_token_ids:
+            finish, reason = "stop", token
+        else:
+            text, reason = sequence.text.push(
+                bytes([token]), check_stop=sequence.generated > sampling.min_tokens
+            )
+            length = len(sequence.request.prompt_token_ids) + sequence.generated
+            if reason is not None:
+                finish = "stop"
+            elif sequence.generated == sampling.max_tokens or length >= self._context:
+                finish = "length"
+        if finish and not isinstance(reason, str):
+            text += sequence.text.finish()
+        logprobs = None if sampling.logprobs is None else [_logprob(token, sampling.logprobs)]
+        return TokenDelta(sequence.index, text, [token], finish, reason, logprobs, cached)
+
+    def _misbehave(self, generated: int) -> None:
+        if generated == self._crash_at:
+            marker = Path(self._crash_marker) if self._crash_marker else None
+            if marker is None or not marker.exists():
+                if marker is not None:
+                    marker.touch()
+                os._exit(134)
+        if generated == self._hang_at:
+            threading.Event().wait()
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        return list(text.encode())
+
+    def detokenize(self, token_ids: Sequence[int]) -> bytes:
+        return bytes(token for token in token_ids if token != EOS)
+
+    def stats(self) -> EngineStats:
+        held = sum(len(s.request.prompt_token_ids) + s.generated for s in self._running)
+        return EngineStats(
+            running=len(self._running),
+            waiting=len(self._waiting),
+            kv_used=min(1.0, held / (self._context * self._max_num_seqs)),
+            prompt_tokens=self._prompt_tokens,
+            generated_tokens=self._generated_tokens,
+        )
+
+    def close(self) -> None:
+        self._clock.set()
+
+
+def _last_message(prompt: str) -> str:
+    lines = [line for line in prompt.removesuffix("assistant: ").splitlines() if line.strip()]
+    last = lines[-1] if lines else "nothing"
+    role, colon, content = last.partition(": ")
+    return content if colon and role in ("system", "user", "assistant", "tool") else last
+
+
+def _logprob(token: int, alternatives: int) -> TokenLogprob:
+    """Made up, but consistent: the chosen token at -0.1, then the next ids at -1, -2, …"""
+
+    def name(number: int) -> bytes:
+        return b"" if number == EOS else bytes([number])
+
+    top = [TokenLogprob(name(token), -0.1, token)]
+    top += [
+        TokenLogprob(name((token + i) % 256), -float(i), (token + i) % 256)
+        for i in range(1, alternatives)
+    ]
+    return TokenLogprob(name(token), -0.1, token, top[:alternatives])
+
+
+def create() -> InferenceEngine:
+    return SteppedEngine(FakeCore())

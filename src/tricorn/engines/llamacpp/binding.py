@@ -1,0 +1,234 @@
+"""The C API of llama.cpp, as far as it is used here: a model, a context, a batch.
+
+Nothing above this file sees ctypes. Errors come as `ModelLoadFailed` (loading) and `DecodeError`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+import numpy as np
+import numpy.typing as npt
+
+from tricorn.engines.llamacpp.options import LlamaOptions
+from tricorn.errors import ModelLoadFailed
+
+log = logging.getLogger("llama.cpp")
+
+NO_ROOM = 1
+ABORTED = 2
+
+_GGML_LEVEL_ERROR = 4
+_last_error = ""
+
+
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator] # llama_cpp has no stubs
+def _on_log(level: int, text: bytes, _user_data: Any) -> None:
+    # llama.cpp explains a failed load only in its log; its chatter is not for ours.
+    global _last_error
+    if level == _GGML_LEVEL_ERROR:
+        _last_error = text.decode(errors="replace").strip()
+        log.error(_last_error)
+
+
+class DecodeError(Exception):
+    """`llama_decode` failed in a way that leaves the context unusable."""
+
+
+class Model:
+    """Weights and vocabulary."""
+
+    def __init__(self, path: Path, options: LlamaOptions) -> None:
+        llama_cpp.llama_log_set(_on_log, ctypes.c_void_p(0))
+        llama_cpp.llama_backend_init()
+        if options.numa:
+            llama_cpp.llama_numa_init(options.numa)
+        params = llama_cpp.llama_model_default_params()
+        params.n_gpu_layers = options.n_gpu_layers
+        params.main_gpu = options.main_gpu
+        params.load_mode = (2 if options.use_mlock else 0) + (1 if options.use_mmap else 0)
+        self.pointer = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+        if not self.pointer:
+            raise ModelLoadFailed(
+                f"llama.cpp cannot load {path.name}: {_last_error or 'no reason'}"
+            )
+        self.vocab = llama_cpp.llama_model_get_vocab(self.pointer)
+        self.vocab_size: int = llama_cpp.llama_vocab_n_tokens(self.vocab)
+        self.context_trained: int = llama_cpp.llama_model_n_ctx_train(self.pointer)
+        self.shares_prefixes = not (
+            llama_cpp.llama_model_is_recurrent(self.pointer)
+            or llama_cpp.llama_model_is_hybrid(self.pointer)
+        )
+        if not llama_cpp.llama_model_has_decoder(self.pointer):
+            raise ModelLoadFailed(f"{path.name} has no decoder: it cannot generate text")
+        self.end_tokens = frozenset(
+            token
+            for token in range(self.vocab_size)
+            if llama_cpp.llama_vocab_is_eog(self.vocab, token)
+        )
+        self._pieces: dict[int, bytes] = {}
+
+    def chat_template(self) -> str | None:
+        text = llama_cpp.llama_model_chat_template(self.pointer, None)
+        return text.decode() if text else None
+
+    def adds_bos(self) -> bool:
+        return bool(llama_cpp.llama_vocab_get_add_bos(self.vocab))
+
+    def special_token(self, kind: str) -> str:
+        """Text of the `bos` or `eos` token; empty where the model has none."""
+        token = getattr(llama_cpp, f"llama_vocab_{kind}")(self.vocab)
+        return self._piece(token, special=True).decode(errors="replace") if token >= 0 else ""
+
+    def description(self) -> str:
+        buffer = ctypes.create_string_buffer(256)
+        llama_cpp.llama_model_desc(self.pointer, buffer, 256)
+        return buffer.value.decode(errors="replace")
+
+    def kv_bytes_per_token(self) -> int:
+        """Of an f16 cache, as if each head had the usual size; exact for plain transformers."""
+        heads = llama_cpp.llama_model_n_head(self.pointer)
+        width = llama_cpp.llama_model_n_embd(self.pointer)
+        kv_heads = llama_cpp.llama_model_n_head_kv(self.pointer)
+        layers = llama_cpp.llama_model_n_layer(self.pointer)
+        return int(2 * 2 * layers * width * kv_heads // max(1, heads))
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        data = text.encode()
+        room = len(data) + 8
+        while True:
+            ids = (llama_cpp.llama_token * room)()
+            count = llama_cpp.llama_tokenize(
+                self.vocab, data, len(data), ids, room, add_special, parse_special
+            )
+            if count >= 0:
+                return list(ids[:count])
+            room = -count
+
+    def piece(self, token: int) -> bytes:
+        """A token's bytes in an answer: control tokens give none. Cached; engine thread only."""
+        known = self._pieces.get(token)
+        if known is None:
+            known = self._pieces[token] = self._piece(token, special=False)
+        return known
+
+    def detokenize(self, token_ids: Sequence[int]) -> bytes:
+        return b"".join(self._piece(token, special=True) for token in token_ids)
+
+    def _piece(self, token: int, *, special: bool) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count = llama_cpp.llama_token_to_piece(self.vocab, token, buffer, size, 0, special)
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
+
+    def close(self) -> None:
+        llama_cpp.llama_model_free(self.pointer)
+
+
+class Context:
+    """A KV cache and a batch over a model. Also the `kv.Memory` of the scheduler."""
+
+    def __init__(self, model: Model, options: LlamaOptions, *, cells: int, slots: int) -> None:
+        self._vocab_size = model.vocab_size
+        self.batch_size = options.n_batch
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = cells
+        params.n_batch = options.n_batch
+        params.n_ubatch = options.n_ubatch
+        params.n_seq_max = slots
+        params.n_threads = options.threads
+        params.n_threads_batch = options.threads_batch
+        params.flash_attn_type = {"auto": -1, "off": 0, "on": 1}[options.flash_attn]
+        params.type_k = getattr(llama_cpp, f"GGML_TYPE_{options.type_k.upper()}")
+        params.type_v = getattr(llama_cpp, f"GGML_TYPE_{options.type_v.upper()}")
+        params.kv_unified = True
+        params.offload_kqv = options.offload_kqv
+        params.no_perf = True
+        if options.rope_freq_base is not None:
+            params.rope_freq_base = options.rope_freq_base
+        if options.rope_freq_scale is not None:
+            params.rope_freq_scale = options.rope_freq_scale
+        self.pointer = llama_cpp.llama_init_from_model(model.pointer, params)
+        if not self.pointer:
+            raise ModelLoadFailed(
+                f"llama.cpp cannot make a context of {cells} tokens: {_last_error or 'no reason'}"
+            )
+        self.cells: int = llama_cpp.llama_n_ctx(self.pointer)
+        self._memory = llama_cpp.llama_get_memory(self.pointer)
+        self._batch = llama_cpp.llama_batch_init(options.n_batch, 0, 1)
+        view = np.ctypeslib.as_array
+        size = (options.n_batch,)
+        self._tokens: npt.NDArray[np.int32] = view(self._batch.token, size)
+        self._positions: npt.NDArray[np.int32] = view(self._batch.pos, size)
+        self._wanted: npt.NDArray[np.int8] = view(self._batch.logits, size)
+        view(self._batch.n_seq_id, size)[:] = 1
+        self._filled = 0
+        self._abort_callback: Any = None
+
+    # --- batch ---------------------------------------------------------------------------------
+
+    def clear(self) -> None:
+        self._filled = 0
+
+    def add(self, slot: int, start: int, tokens: list[int], *, logits_at_end: bool) -> int:
+        """Put tokens at positions `start`… of a sequence; the row of the last one."""
+        first, end = self._filled, self._filled + len(tokens)
+        self._tokens[first:end] = tokens
+        self._positions[first:end] = range(start, start + len(tokens))
+        self._wanted[first:end] = 0
+        self._wanted[end - 1] = logits_at_end
+        sequence_ids = self._batch.seq_id
+        for row in range(first, end):
+            sequence_ids[row][0] = slot
+        self._filled = end
+        return end - 1
+
+    def decode(self) -> int:
+        """0, NO_ROOM or ABORTED. DecodeError for everything worse."""
+        self._batch.n_tokens = self._filled
+        result: int = llama_cpp.llama_decode(self.pointer, self._batch)
+        if result < 0:
+            raise DecodeError(f"llama_decode gave {result}: {_last_error or 'no reason'}")
+        return result
+
+    def logits(self, row: int) -> npt.NDArray[np.float32]:
+        """[vocab_size] of that row; a view, valid until the next decode."""
+        pointer = llama_cpp.llama_get_logits_ith(self.pointer, row)
+        address = ctypes.cast(pointer, ctypes.c_void_p).value
+        assert address is not None
+        row_type = ctypes.c_float * self._vocab_size
+        return np.frombuffer(memoryview(row_type.from_address(address)), dtype=np.float32)
+
+    def set_abort(self, should_abort: Callable[[], bool] | None) -> None:
+        """Ask `should_abort` between the operations of a decode; None: never ask (it costs)."""
+        if should_abort is None:
+            callback = ctypes.cast(0, llama_cpp.ggml_abort_callback)
+        else:
+            callback = llama_cpp.ggml_abort_callback(lambda _data: should_abort())
+        llama_cpp.llama_set_abort_callback(self.pointer, callback, ctypes.c_void_p(0))
+        self._abort_callback = callback
+
+    # --- kv.Memory -----------------------------------------------------------------------------
+
+    def copy_prefix(self, source: int, target: int, length: int) -> None:
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def truncate(self, slot: int, length: int) -> bool:
+        return bool(llama_cpp.llama_memory_seq_rm(self._memory, slot, length, -1))
+
+    def close(self) -> None:
+        llama_cpp.llama_batch_free(self._batch)
+        llama_cpp.llama_free(self.pointer)
+
+
+def max_slots() -> int:
+    """Sequence ids that this build of llama.cpp can tell apart."""
+    return int(llama_cpp.llama_max_parallel_sequences())

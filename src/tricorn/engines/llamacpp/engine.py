@@ -1,0 +1,278 @@
+"""llama.cpp as an engine: load a GGUF, step the scheduler's chunks, sample, hand out deltas."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence as ReadOnlySequence
+from pathlib import Path
+
+from tricorn.chat.text import TextStream
+from tricorn.engines.base import (
+    EngineCapabilities,
+    EngineStats,
+    FinishReason,
+    GenerateRequest,
+    InferenceEngine,
+    LoadedModel,
+    ModelSpec,
+    TokenDelta,
+)
+from tricorn.engines.llamacpp import binding, options
+from tricorn.engines.llamacpp.kv import KvCache
+from tricorn.engines.llamacpp.sampling import Candidates, Sampler, token_logprob
+from tricorn.engines.llamacpp.scheduler import Chunk, Scheduler, Sequence
+from tricorn.engines.stepped import EngineCore, StepOutput, SteppedEngine
+from tricorn.errors import InvalidRequest
+from tricorn.hardware import facts
+
+ABORTABLE_FROM = 64
+"""Prompt tokens in a step from which on it can be cut short: asking costs a little."""
+
+
+class LlamaCppCore(EngineCore):
+    def open(self, spec: ModelSpec) -> LoadedModel:
+        machine = facts.detect()
+        chosen = options.parse(spec.options, cores=machine.physical_cores or 1)
+        self._model = binding.Model(Path(spec.path), chosen)
+        self._context_length, cells = options.kv_size(
+            spec.options.context_length,
+            chosen.kv_tokens,
+            trained=self._model.context_trained,
+            bytes_per_token=self._model.kv_bytes_per_token(),
+            available_bytes=machine.memory_available,
+        )
+        max_running = spec.options.max_num_seqs or options.DEFAULT_MAX_NUM_SEQS
+        slots = min(max_running + chosen.cached_prefixes, binding.max_slots())
+        max_running = min(max_running, slots, chosen.n_batch)
+        self._context = binding.Context(self._model, chosen, cells=cells, slots=slots)
+        kv = KvCache(
+            self._context.cells, slots, self._context, shares_prefixes=self._model.shares_prefixes
+        )
+        prefill_budget = spec.options.prefill_budget or options.DEFAULT_PREFILL_BUDGET
+        self._scheduler = Scheduler(
+            kv,
+            max_running=max_running,
+            max_tokens=chosen.n_batch,
+            prefill_budget=prefill_budget,
+        )
+        self._candidates = Candidates(self._model.vocab_size)
+        self._in_prefill: frozenset[str] = frozenset()
+        self._interrupted = False
+        self._prompt_tokens = self._generated_tokens = 0
+        self._warm_up()
+        return LoadedModel(
+            context_length=self._context_length,
+            vocab_size=self._model.vocab_size,
+            max_num_seqs=max_running,
+            capabilities=EngineCapabilities(),
+            chat_template=self._model.chat_template(),
+            bos_token=self._model.special_token("bos"),
+            eos_token=self._model.special_token("eos"),
+            adds_bos=self._model.adds_bos(),
+            memory_bytes=_resident_bytes(),
+            details={
+                "description": self._model.description(),
+                "threads": chosen.threads,
+                "kv_tokens": self._context.cells,
+                "kv_type": f"{chosen.type_k}/{chosen.type_v}",
+                "flash_attn": chosen.flash_attn,
+                "n_batch": chosen.n_batch,
+                "prefill_budget": prefill_budget,
+                "n_gpu_layers": chosen.n_gpu_layers,
+                "shares_prefixes": self._model.shares_prefixes,
+            },
+        )
+
+    def _warm_up(self) -> None:
+        # The first decode reads the mapped weights from disk; better now than in a request.
+        self._context.clear()
+        self._context.add(0, 0, [0], logits_at_end=True)
+        self._context.decode()
+        self._context.truncate(0, 0)
+
+    # --- requests ------------------------------------------------------------------------------
+
+    def submit(self, request: GenerateRequest) -> None:
+        for token in request.sampling.logit_bias:
+            if not 0 <= token < self._model.vocab_size:
+                raise InvalidRequest(
+                    f"logit_bias names token {token}, but this model's tokens go from 0 to "
+                    f"{self._model.vocab_size - 1}",
+                    param="logit_bias",
+                )
+        self._prompt_tokens += len(request.prompt_token_ids)
+        for index in range(request.sampling.n):
+            self._scheduler.add(
+                Sequence(
+                    request,
+                    index,
+                    list(request.prompt_token_ids),
+                    text=TextStream(request.sampling.stop),
+                )
+            )
+
+    def abort(self, request_id: str) -> None:
+        for sequence in self._scheduler.abort(request_id):
+            self._close_sampler(sequence)
+
+    def interrupt(self, request_id: str) -> None:
+        if request_id in self._in_prefill:
+            self._interrupted = True
+
+    def busy(self) -> bool:
+        return bool(self._scheduler.running or self._scheduler.waiting)
+
+    # --- a step --------------------------------------------------------------------------------
+
+    def step(self) -> list[StepOutput]:
+        chunks = self._scheduler.plan()
+        rows = self._fill(chunks)
+        result = self._decode(chunks)
+        if result:
+            for chunk in chunks:
+                self._scheduler.kv.undo(chunk.slot)
+            if result == binding.NO_ROOM:
+                self._find_room()
+            return []
+        for chunk in chunks:
+            tokens = chunk.sequence.tokens[chunk.start : chunk.start + chunk.count]
+            self._scheduler.kv.computed(chunk.slot, tokens)
+        return [
+            (chunk.sequence.request.request_id, self._advance(chunk.sequence, row))
+            for chunk, row in zip(chunks, rows, strict=True)
+            if chunk.samples
+        ]
+
+    def _fill(self, chunks: list[Chunk]) -> list[int]:
+        self._context.clear()
+        return [
+            self._context.add(
+                chunk.slot.number,
+                chunk.start,
+                chunk.sequence.tokens[chunk.start : chunk.start + chunk.count],
+                logits_at_end=chunk.samples,
+            )
+            for chunk in chunks
+        ]
+
+    def _decode(self, chunks: list[Chunk]) -> int:
+        prefill = [chunk for chunk in chunks if chunk.count > 1]
+        if sum(chunk.count for chunk in prefill) < ABORTABLE_FROM:
+            return self._context.decode()
+        self._interrupted = False
+        self._in_prefill = frozenset(chunk.sequence.request.request_id for chunk in prefill)
+        self._context.set_abort(lambda: self._interrupted)
+        try:
+            return self._context.decode()
+        finally:
+            self._context.set_abort(None)
+            self._in_prefill = frozenset()
+
+    def _find_room(self) -> None:
+        """llama.cpp found no room where our count says there is: give up cached prefixes, then
+        the youngest sequence."""
+        kv = self._scheduler.kv
+        if not kv.drop_cached():
+            if len(self._scheduler.running) == 1:
+                raise binding.DecodeError("no room in the KV cache for a single sequence")
+            self._scheduler.preempt()
+
+    def _advance(self, sequence: Sequence, row: int) -> TokenDelta:
+        """Sample the sequence's next token and say what that adds; ends it where it is to end."""
+        sampling = sequence.request.sampling
+        first = sequence.generated == 0
+        cached = sequence.cached_tokens if first else None
+        if sampling.max_tokens == 0:
+            self._end(sequence)
+            return TokenDelta(sequence.index, "", [], "length", cached_tokens=cached)
+        logits = self._context.logits(row)
+        if sequence.sampler is None:
+            sequence.sampler = self._sampler(sequence)
+        token = sequence.sampler.sample(logits, sequence.generated)
+        logprobs = (
+            None
+            if sampling.logprobs is None
+            else [token_logprob(logits, token, sampling.logprobs, self._model.piece)]
+        )
+        sequence.tokens.append(token)
+        sequence.generated += 1
+        self._generated_tokens += 1
+        text, finish, reason = self._text_and_end(sequence, token)
+        if finish is not None:
+            self._end(sequence)
+        return TokenDelta(sequence.index, text, [token], finish, reason, logprobs, cached)
+
+    def _text_and_end(
+        self, sequence: Sequence, token: int
+    ) -> tuple[str, FinishReason | None, str | int | None]:
+        sampling = sequence.request.sampling
+        may_stop = sequence.generated > sampling.min_tokens
+        if token in self._model.end_tokens:
+            return sequence.text.finish(), "stop", None
+        if token in sampling.stop_token_ids and may_stop:
+            return sequence.text.finish(), "stop", token
+        text, stop = sequence.text.push(self._model.piece(token), check_stop=may_stop)
+        if stop is not None:
+            return text, "stop", stop
+        full = len(sequence.tokens) >= self._context_length
+        if full or sequence.generated == sampling.max_tokens:
+            return text + sequence.text.finish(), "length", None
+        return text, None, None
+
+    def _sampler(self, sequence: Sequence) -> Sampler:
+        return Sampler(
+            self._candidates,
+            sequence.request.sampling,
+            sequence.index,
+            vocab_size=self._model.vocab_size,
+            prompt=sequence.request.prompt_token_ids,
+            end_tokens=self._model.end_tokens,
+        )
+
+    def _end(self, sequence: Sequence) -> None:
+        self._scheduler.end(sequence)
+        self._close_sampler(sequence)
+
+    @staticmethod
+    def _close_sampler(sequence: Sequence) -> None:
+        if sequence.sampler is not None:
+            sequence.sampler.close()
+
+    # --- the rest ------------------------------------------------------------------------------
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        return self._model.tokenize(text, add_special=add_special, parse_special=parse_special)
+
+    def detokenize(self, token_ids: ReadOnlySequence[int]) -> bytes:
+        return self._model.detokenize(token_ids)
+
+    def stats(self) -> EngineStats:
+        scheduler = self._scheduler
+        return EngineStats(
+            running=len(scheduler.running),
+            waiting=len(scheduler.waiting),
+            kv_used=scheduler.kv.share_in_use,
+            prefix_queries=scheduler.prefix_queries,
+            prefix_hits=scheduler.prefix_hits,
+            prompt_tokens=self._prompt_tokens,
+            generated_tokens=self._generated_tokens,
+            preemptions=scheduler.preemptions,
+        )
+
+    def close(self) -> None:
+        self._context.close()
+        self._model.close()
+
+
+def _resident_bytes() -> int | None:
+    """This process's proportional set size; None where the system does not tell."""
+    if sys.platform != "linux":
+        return None
+    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def create() -> InferenceEngine:
+    return SteppedEngine(LlamaCppCore())

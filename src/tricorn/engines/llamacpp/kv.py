@@ -1,0 +1,192 @@
+"""Who holds which cells of the unified KV cache.
+
+Every sequence id ("slot") of llama.cpp holds a run of computed tokens. Slots share cells: copying a
+prefix (`llama_memory_seq_cp`) only marks the cells as belonging to one more slot. A slot whose
+sequence has ended stays, as a cached prefix, until its cells or its id are needed.
+
+Cells are counted here, with the same sharing, so that the scheduler knows what is free before it
+asks llama.cpp for it. The numbers are for counting; where a cell lies is llama.cpp's affair.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Protocol
+
+
+class Memory(Protocol):
+    """llama.cpp's side of it."""
+
+    def copy_prefix(self, source: int, target: int, length: int) -> None: ...
+
+    def truncate(self, slot: int, length: int) -> bool: ...
+
+
+class Slot:
+    """One sequence id and the tokens that are computed under it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.tokens: list[int] = []
+        self.cells: list[int] = []
+        self.in_use = False
+        self.last_used = 0
+
+
+class KvCache:
+    """All slots and cells of one llama.cpp context.
+
+    shares_prefixes: False for models whose state cannot be cut at a token (recurrent ones).
+    """
+
+    def __init__(self, cells: int, slots: int, memory: Memory, *, shares_prefixes: bool) -> None:
+        self.cells = cells
+        self._memory = memory
+        self._shares_prefixes = shares_prefixes
+        self._slots = [Slot(number) for number in range(slots)]
+        self._holders = [0] * cells
+        self._free = list(range(cells))
+        self._clock = itertools.count(1)
+        self._held_by_running = 0
+
+    # --- reading -------------------------------------------------------------------------------
+
+    @property
+    def free_cells(self) -> int:
+        return len(self._free)
+
+    @property
+    def share_in_use(self) -> float:
+        """0 to 1: cells held by running sequences, as of the last admission or step."""
+        return self._held_by_running / self.cells
+
+    def available_cells(self) -> int:
+        """Free cells, counting those that dropping every cached prefix would free."""
+        self._count()
+        return self.cells - self._held_by_running
+
+    def _count(self) -> None:
+        running = {cell for slot in self._slots if slot.in_use for cell in slot.cells}
+        self._held_by_running = len(running)
+
+    def match(self, tokens: list[int]) -> tuple[Slot | None, int]:
+        """The slot with the longest computed prefix of `tokens`, and its length in tokens.
+
+        The last token is never matched: it has to be computed, for its logits.
+        """
+        if not self._shares_prefixes:
+            return None, 0
+        wanted = tokens[:-1]
+        best: Slot | None = None
+        length = 0
+        for slot in self._slots:
+            if len(slot.tokens) > length or slot.in_use:
+                common = common_prefix(slot.tokens, wanted)
+                if common > length:
+                    best, length = slot, common
+        return best, length
+
+    # --- changing ------------------------------------------------------------------------------
+
+    def open(self, source: Slot | None, length: int) -> Slot | None:
+        """A slot for a new sequence, holding `source`'s first `length` tokens. None: all in use."""
+        idle = [slot for slot in self._slots if not slot.in_use]
+        if not idle:
+            return None
+        others = [slot for slot in idle if slot is not source]
+        if not others:
+            # The only idle slot is the very prefix that is wanted: go on in it.
+            slot = idle[0]
+            self._cut(slot, length)
+        else:
+            # Empty ones first (last_used 0), then the least recently used cached prefix.
+            slot = min(others, key=lambda slot: slot.last_used)
+            self._cut(slot, 0)
+            if source is not None and length:
+                self._memory.copy_prefix(source.number, slot.number, length)
+                slot.tokens = source.tokens[:length]
+                slot.cells = source.cells[:length]
+                for cell in slot.cells:
+                    self._holders[cell] += 1
+        if source is not None:
+            source.last_used = next(self._clock)
+        slot.in_use = True
+        slot.last_used = next(self._clock)
+        self._count()
+        return slot
+
+    def computed(self, slot: Slot, tokens: list[int]) -> None:
+        """llama.cpp has decoded `tokens` at the end of `slot`. There must have been room."""
+        for token in tokens:
+            cell = self._free.pop()
+            self._holders[cell] = 1
+            slot.cells.append(cell)
+            slot.tokens.append(token)
+        self._held_by_running += len(tokens)
+
+    def undo(self, slot: Slot) -> None:
+        """Drop from llama.cpp what a failed decode may have left beyond the computed tokens."""
+        self._memory.truncate(slot.number, len(slot.tokens))
+
+    def close(self, slot: Slot, *, keep: bool = True) -> None:
+        """The sequence has ended; what it computed stays as a cached prefix if `keep`."""
+        slot.in_use = False
+        slot.last_used = next(self._clock)
+        self._count()
+        if not keep or not self._shares_prefixes:
+            self._cut(slot, 0)
+            return
+        for other in self._slots:
+            # A cached prefix of this one has nothing of its own: free its id.
+            if (
+                not other.in_use
+                and other is not slot
+                and len(other.tokens) <= len(slot.tokens)
+                and slot.tokens[: len(other.tokens)] == other.tokens
+            ):
+                self._cut(other, 0)
+
+    def make_room(self, cells: int) -> bool:
+        """Drop cached prefixes, least recently used first, until `cells` are free."""
+        cached = sorted(
+            (slot for slot in self._slots if not slot.in_use and slot.tokens),
+            key=lambda slot: slot.last_used,
+        )
+        for slot in cached:
+            if self.free_cells >= cells:
+                break
+            self._cut(slot, 0)
+        return self.free_cells >= cells
+
+    def drop_cached(self) -> bool:
+        """Drop every cached prefix; False: there was none."""
+        before = self.free_cells
+        self.make_room(self.cells + 1)
+        return self.free_cells > before
+
+    def _cut(self, slot: Slot, length: int) -> None:
+        if length == len(slot.tokens):
+            return
+        self._memory.truncate(slot.number, length)
+        for cell in slot.cells[length:]:
+            self._holders[cell] -= 1
+            if not self._holders[cell]:
+                self._free.append(cell)
+        del slot.cells[length:]
+        del slot.tokens[length:]
+        if not length:
+            slot.last_used = 0
+
+
+def common_prefix(a: list[int], b: list[int]) -> int:
+    """Length of the longest common beginning; slices are compared, so it runs at C speed."""
+    low, high = 0, min(len(a), len(b))
+    if a[:high] == b[:high]:
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low

@@ -1,0 +1,82 @@
+"""Start-up options of llama.cpp: `engine_args`, checked, with defaults from the machine. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Literal
+
+import msgspec
+
+from tricorn.engines.base import EngineOptions
+from tricorn.errors import ModelLoadFailed
+
+KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+
+MAX_DEFAULT_CONTEXT = 16384
+DEFAULT_MAX_NUM_SEQS = 16
+DEFAULT_PREFILL_BUDGET = 64
+
+
+class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """llama.cpp's names where it has one; see its documentation for what they do."""
+
+    threads: int = 1
+    threads_batch: int = 1
+    n_batch: int = 512
+    """Tokens in one step."""
+    n_ubatch: int = 512
+    kv_tokens: int | None = None
+    """Cells of the KV cache, shared by all sequences; None: from the memory there is."""
+    cached_prefixes: int = 64
+    """Ended sequences that are kept for their prefix at the most."""
+    type_k: KvType = "f16"
+    type_v: KvType = "f16"
+    flash_attn: Literal["auto", "on", "off"] = "auto"
+    use_mmap: bool = True
+    use_mlock: bool = False
+    n_gpu_layers: int = -1
+    """Layers on a GPU; -1: all of them, where this build knows a GPU."""
+    main_gpu: int = 0
+    offload_kqv: bool = True
+    numa: int = 0
+    rope_freq_base: float | None = None
+    rope_freq_scale: float | None = None
+
+
+def parse(options: EngineOptions, *, cores: int) -> LlamaOptions:
+    """ModelLoadFailed names a key that llama.cpp has not, or a value of the wrong type."""
+    threads = options.threads or cores
+    given: dict[str, Any] = {
+        "threads": threads,
+        "threads_batch": threads,
+        **options.engine_args,
+    }
+    for name in given:
+        if name not in LlamaOptions.__struct_fields__:
+            near = difflib.get_close_matches(name, LlamaOptions.__struct_fields__, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ModelLoadFailed(f"engine_args: llama.cpp has no option {name!r} here{hint}")
+    try:
+        return msgspec.convert(given, LlamaOptions)
+    except msgspec.ValidationError as error:
+        raise ModelLoadFailed(f"engine_args: {error}") from error
+
+
+def kv_size(
+    wanted_context: int | None,
+    kv_tokens: int | None,
+    *,
+    trained: int,
+    bytes_per_token: int,
+    available_bytes: int | None,
+) -> tuple[int, int]:
+    """(context of one sequence, cells of the whole cache), in tokens.
+
+    Unasked, a sequence gets what the model was trained for, up to MAX_DEFAULT_CONTEXT, and
+    the cache room for four of those, as long as that takes no more than a quarter of the memory there is.
+    """
+    affordable = (available_bytes or 8 << 30) // 4 // max(1, bytes_per_token)
+    context = wanted_context or min(trained, MAX_DEFAULT_CONTEXT, max(512, affordable))
+    cells = kv_tokens or max(context, min(4 * context, affordable))
+    cells = -(-cells // 256) * 256
+    return min(context, cells), cells

@@ -1,0 +1,202 @@
+"""Engines that advance by steps: one thread owns the model, asyncio sees streams.
+
+    event loop ──Submit/Abort──► inbox ──► engine thread: drain inbox, step(), drain, step() …
+    event loop ◄──one call a step with everything that step produced──┘
+
+An `EngineCore` is the synchronous half; it is only ever touched by the engine thread, except for
+`tokenize`, `detokenize` and `stats`, which must be safe from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import structlog
+
+from tricorn.engines.base import (
+    Embeddings,
+    EngineStats,
+    GenerateRequest,
+    InferenceEngine,
+    LoadedModel,
+    ModelSpec,
+    Scores,
+    TokenDelta,
+)
+from tricorn.errors import EngineLost, TricornError
+
+StepOutput = tuple[str, TokenDelta | TricornError]
+"""(request id, what it got)."""
+
+log = structlog.get_logger(part="engine")
+
+
+class EngineCore(ABC):
+    """The synchronous half of a stepped engine."""
+
+    @abstractmethod
+    def open(self, spec: ModelSpec) -> LoadedModel:
+        """Load the model. ModelLoadFailed where that is impossible."""
+
+    @abstractmethod
+    def submit(self, request: GenerateRequest) -> None:
+        """Queue a request. A RequestError refuses it."""
+
+    @abstractmethod
+    def abort(self, request_id: str) -> None:
+        """Forget a request at once; unknown ids are ignored (it may just have finished)."""
+
+    @abstractmethod
+    def step(self) -> list[StepOutput]:
+        """Advance every running sequence; called only while `busy()`."""
+
+    @abstractmethod
+    def busy(self) -> bool:
+        """There is something to step."""
+
+    def interrupt(self, request_id: str) -> None:  # noqa: B027 - optional
+        """Any thread: this request's abort is in the inbox; a long step may end early for it."""
+
+    @abstractmethod
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]: ...
+
+    @abstractmethod
+    def detokenize(self, token_ids: Sequence[int]) -> bytes: ...
+
+    @abstractmethod
+    def stats(self) -> EngineStats: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class SteppedEngine(InferenceEngine):
+    """Runs an `EngineCore` on a thread of its own."""
+
+    def __init__(self, core: EngineCore) -> None:
+        self._core = core
+        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._streams: dict[str, asyncio.Queue[TokenDelta | TricornError]] = {}
+        self._thread: threading.Thread | None = None
+        self._lost: EngineLost | None = None
+
+    async def load(self, spec: ModelSpec) -> LoadedModel:
+        loop = asyncio.get_running_loop()
+        loaded: asyncio.Future[LoadedModel] = loop.create_future()
+        self._thread = threading.Thread(
+            target=self._run, args=(spec, loop, loaded), name="engine", daemon=True
+        )
+        self._thread.start()
+        return await loaded
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[TokenDelta]:
+        if self._lost is not None:
+            raise self._lost
+        stream: asyncio.Queue[TokenDelta | TricornError] = asyncio.Queue()
+        self._streams[request.request_id] = stream
+        self._inbox.put(lambda: self._submit(request))
+        unfinished = request.sampling.n
+        try:
+            while unfinished:
+                item = await stream.get()
+                if isinstance(item, TricornError):
+                    unfinished = 0
+                    raise item
+                if item.finish_reason is not None:
+                    unfinished -= 1
+                yield item
+        finally:
+            del self._streams[request.request_id]
+            if unfinished:
+                self._inbox.put(lambda: self._core.abort(request.request_id))
+                self._core.interrupt(request.request_id)
+
+    async def embed(self, prompts: Sequence[list[int]]) -> Embeddings:
+        raise TypeError("called without the capability embed")
+
+    async def score(self, query: list[int], documents: Sequence[list[int]]) -> Scores:
+        raise TypeError("called without the capability score")
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        return self._core.tokenize(text, add_special=add_special, parse_special=parse_special)
+
+    def detokenize(self, token_ids: Sequence[int]) -> bytes:
+        return self._core.detokenize(token_ids)
+
+    def stats(self) -> EngineStats:
+        return self._core.stats()
+
+    async def unload(self) -> None:
+        self._inbox.put(None)
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    # --- the engine thread ---------------------------------------------------------------------
+
+    def _run(
+        self, spec: ModelSpec, loop: asyncio.AbstractEventLoop, loaded: asyncio.Future[LoadedModel]
+    ) -> None:
+        try:
+            model = self._core.open(spec)
+        except Exception as error:  # noqa: BLE001 - `load` raises it, on the event loop
+            loop.call_soon_threadsafe(loaded.set_exception, error)
+            return
+        loop.call_soon_threadsafe(loaded.set_result, model)
+        self._loop = loop
+        try:
+            while self._drain_inbox():
+                if self._core.busy():
+                    self._hand_over(self._core.step())
+        except Exception as error:
+            # The core's state is unknown now: every stream ends and the process is to be replaced.
+            log.exception("engine step failed")
+            loop.call_soon_threadsafe(self._fail_all, EngineLost(f"the engine failed: {error}"))
+        finally:
+            self._core.close()
+
+    def _drain_inbox(self) -> bool:
+        """Do what was asked; waits while there is nothing to step. False: the engine is to end."""
+        while True:
+            try:
+                action = self._inbox.get(block=not self._core.busy())
+            except queue.Empty:
+                return True
+            if action is None:
+                return False
+            action()
+
+    def _submit(self, request: GenerateRequest) -> None:
+        try:
+            self._core.submit(request)
+        except TricornError as error:
+            self._hand_over([(request.request_id, error)])
+
+    def _hand_over(self, outputs: list[StepOutput]) -> None:
+        if outputs:
+            self._loop.call_soon_threadsafe(self._deliver, outputs)
+
+    # --- the event loop ------------------------------------------------------------------------
+
+    def _deliver(self, outputs: list[StepOutput]) -> None:
+        for request_id, item in outputs:
+            stream = self._streams.get(request_id)
+            if stream is not None:
+                stream.put_nowait(item)
+
+    def _fail_all(self, error: EngineLost) -> None:
+        self._lost = error
+        for stream in self._streams.values():
+            stream.put_nowait(error)
+
+
+def argument(engine_args: dict[str, Any], name: str, kind: type, default: Any) -> Any:
+    """One of the engine's start-up arguments, its type checked. TypeError names it."""
+    value = engine_args.get(name, default)
+    if value is not None and not isinstance(value, kind if kind is not float else (int, float)):
+        raise TypeError(f"engine_args.{name} must be {kind.__name__}, got {value!r}")
+    return value

@@ -1,0 +1,55 @@
+"""Starts an engine worker. Run by path, in the engine's own environment:
+
+    ENGINE_PYTHON -P .../tricorn/worker/__main__.py  < one line of JSON (protocol.Launch), kept open
+
+It loads the model, tells the manager `Ready` (or `LoadFailed`), serves its data socket, and ends
+when the manager says so or is gone.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+
+def _use_this_package() -> None:
+    """Make `import tricorn` find this very copy, which the engine's environment need not have."""
+    package = Path(__file__).resolve().parents[1]
+    spec = importlib.util.spec_from_file_location(
+        "tricorn", package / "__init__.py", submodule_search_locations=[str(package)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["tricorn"] = module
+    spec.loader.exec_module(module)
+
+
+if "tricorn" not in sys.modules:
+    _use_this_package()
+
+
+def main() -> int:
+    import asyncio
+
+    import msgspec
+
+    from tricorn import logs
+    from tricorn.worker.parent import end_with_parent
+    from tricorn.worker.process import run
+    from tricorn.worker.protocol import Launch
+
+    # Unbuffered: the lifeline below goes on reading the same descriptor.
+    with open(0, "rb", buffering=0, closefd=False) as stdin:
+        line = stdin.readline()
+    if not line:
+        return 1
+    launch = msgspec.json.decode(line, type=Launch)
+    end_with_parent(0)
+    logs.set_up(level=launch.log_level, json=launch.log_json, process="engine")
+    return asyncio.run(run(launch))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The life of an engine worker: load, report, serve, end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+import structlog
+
+from tricorn.engines.base import EngineStats, InferenceEngine, LoadedModel
+from tricorn.engines.registry import create
+from tricorn.errors import ModelLoadFailed, TricornError
+from tricorn.manager import protocol as control
+from tricorn.wire import open_connection, pack, read_frame
+from tricorn.worker.protocol import Launch
+from tricorn.worker.server import WorkerServer
+
+EXIT_LOAD_FAILED = 3
+EXIT_ENGINE_LOST = 70
+STATS_INTERVAL_S = 1.0
+
+log = structlog.get_logger(part="worker")
+
+
+async def run(launch: Launch) -> int:
+    """Serve until told to stop; the process's exit code."""
+    reader, writer = await open_connection(launch.control_address)
+
+    def tell(message: control.ClientMessage) -> None:
+        writer.write(pack(control.encode(message)))
+
+    tell(control.Hello("worker", os.getpid(), launch.control_secret, launch.replica))
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # A terminal's Ctrl-C reaches the whole group: the manager decides when a worker ends.
+        asyncio.get_running_loop().add_signal_handler(
+            number, stopping.set if number == signal.SIGTERM else lambda: None
+        )
+    manager = asyncio.create_task(_obey(reader, stopping))
+    tell(control.Loading(0.0))
+    try:
+        engine, model = await _load(launch)
+    except TricornError as error:
+        log.error("load failed", error=error.message)
+        tell(control.LoadFailed(error.info()))
+        await writer.drain()
+        return EXIT_LOAD_FAILED
+
+    lost = asyncio.Event()
+
+    def on_lost() -> None:
+        # Let the last frames reach their gateways before the process goes.
+        asyncio.get_running_loop().call_later(0.05, _end, lost, stopping)
+
+    server = WorkerServer(engine, model, secret=launch.data_secret, on_lost=on_lost)
+    address = await server.listen(launch.data_address)
+    tell(control.Ready(address, model))
+    log.info("ready", model=launch.spec.id, address=address, **model.details)
+
+    reporter = asyncio.create_task(_report(engine, tell))
+    await stopping.wait()
+    reporter.cancel()
+    manager.cancel()
+    if lost.is_set():
+        return EXIT_ENGINE_LOST
+    try:
+        # A step under way ends first; an engine that hangs in one is not waited for.
+        await asyncio.wait_for(engine.unload(), 5.0)
+    except TimeoutError:
+        log.warning("engine did not end its step; leaving it")
+        os._exit(0)
+    return 0
+
+
+async def _load(launch: Launch) -> tuple[InferenceEngine, LoadedModel]:
+    engine = create(launch.spec.engine)
+    try:
+        return engine, await engine.load(launch.spec)
+    except TricornError:
+        raise
+    except Exception as error:
+        log.exception("engine failed to load the model")
+        raise ModelLoadFailed(f"{type(error).__name__}: {error}") from error
+
+
+def _end(lost: asyncio.Event, stopping: asyncio.Event) -> None:
+    lost.set()
+    stopping.set()
+
+
+async def _obey(reader: asyncio.StreamReader, stopping: asyncio.Event) -> None:
+    """Wait for `Stop`. A manager that is gone means the same."""
+    while (payload := await read_frame(reader)) is not None:
+        if isinstance(control.decode_manager(payload), control.Stop):
+            break
+    stopping.set()
+
+
+async def _report(engine: InferenceEngine, tell: Callable[[control.ClientMessage], None]) -> None:
+    last: EngineStats | None = None
+    while True:
+        now = engine.stats()
+        if now != last:
+            tell(control.Stats(now))
+            last = now
+        await asyncio.sleep(STATS_INTERVAL_S)
