@@ -1,0 +1,219 @@
+"""A gateway's side of the control socket: leases, and the newest snapshot.
+
+Written on threading, socket and queue, so that gevent's monkey patching makes it cooperative, and
+tests run it with real threads. Nothing here waits for an answer: answers go into the queue that the
+caller gave, so that a request handler has one place to wait at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import queue
+import socket
+import threading
+from pathlib import Path
+
+import msgspec
+
+from tricorn import logs
+from tricorn.errors import ManagerUnavailable, from_info
+from tricorn.manager import protocol
+from tricorn.manager.protocol import ClientMessage, Granted, Refused, Snapshot
+from tricorn.manager.run_directory import read_control
+from tricorn.wire import FrameError, FrameReader, connect, pack
+
+CONNECT_TIMEOUT_S = 2.0
+FIRST_RETRY_S = 0.05
+LONGEST_RETRY_S = 1.0
+RECEIVE_BYTES = 64 * 1024
+
+log = logs.get("manager client")
+
+
+class ManagerClient:
+    """One connection to the manager, made again whenever it is lost. Safe to use from any thread.
+
+    Create it anywhere, `start` it in the process that uses it (after a fork).
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._lock = threading.Lock()  # guards what follows, down to the blank line
+        self._socket: socket.socket | None = None
+        self._waiting: dict[int, queue.SimpleQueue[object]] = {}
+        self._granted: dict[int, int] = {}  # call → lease, until it is given back
+        self._snapshot: Snapshot | None = None
+
+        self._send_lock = threading.Lock()  # whole frames only
+        self._calls = itertools.count(1)
+        self._connected = threading.Event()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Connect in the background, for ever."""
+        self._thread = threading.Thread(target=self._run, name="manager client", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the connection and the thread."""
+        self._closing.set()
+        with self._lock:
+            sock = self._socket
+        if sock is not None:
+            _shut(sock)
+        if self._thread is not None:
+            self._thread.join(CONNECT_TIMEOUT_S + LONGEST_RETRY_S)
+
+    def snapshot(self) -> Snapshot | None:
+        """The newest; None while not connected."""
+        return self._snapshot
+
+    def wait_connected(self, timeout_s: float) -> bool:
+        """Whether there is a snapshot within `timeout_s`."""
+        return self._connected.wait(timeout_s)
+
+    def acquire(self, model: str, request_id: str, inbox: queue.SimpleQueue[object]) -> int:
+        """Ask for a lease; returns the call's number at once.
+
+        Later `inbox` gets `protocol.Granted`, or the TricornError why not: `ManagerUnavailable`
+        where there is no connection, or it is lost before the answer.
+        """
+        call = next(self._calls)
+        with self._lock:
+            sock = self._socket if self._snapshot is not None else None
+            if sock is not None:
+                self._waiting[call] = inbox
+        if sock is None:
+            inbox.put(_unavailable())
+        else:
+            self._send(sock, protocol.Acquire(call, model, request_id))
+        return call
+
+    def withdraw(self, call: int) -> None:
+        """Don't wait for the answer any longer; gives back the lease where it was granted.
+
+        Harmless after `release`, and after a refusal.
+        """
+        with self._lock:
+            sock = self._socket
+            waiting = self._waiting.pop(call, None) is not None
+            lease = self._granted.pop(call, None)
+        if sock is None:
+            return
+        if waiting:
+            self._send(sock, protocol.Withdraw(call))
+        elif lease is not None:
+            self._send(sock, protocol.Release(lease))
+
+    def release(self, lease: int, *, lost: bool = False) -> None:
+        """Give a lease back. lost: the replica's data socket broke.
+
+        Harmless for a lease that is back already, or that ended with its connection.
+        """
+        with self._lock:
+            sock = self._socket
+            call = next((c for c, granted in self._granted.items() if granted == lease), None)
+            if call is None or sock is None:
+                return
+            del self._granted[call]
+        self._send(sock, protocol.Release(lease, lost))
+
+    # --- the connection -----------------------------------------------------------------------
+
+    def _run(self) -> None:
+        retry_s = FIRST_RETRY_S
+        while not self._closing.is_set():
+            try:
+                sock = self._connect()
+            except (OSError, ValueError, KeyError):
+                self._closing.wait(retry_s)
+                retry_s = min(retry_s * 2, LONGEST_RETRY_S)
+                continue
+            try:
+                if self._read(sock):
+                    retry_s = FIRST_RETRY_S
+            except (OSError, msgspec.MsgspecError) as error:
+                log.warning("the connection to the manager broke", error=str(error))
+            finally:
+                self._lose(sock)
+            self._closing.wait(retry_s)
+            retry_s = min(retry_s * 2, LONGEST_RETRY_S)
+
+    def _connect(self) -> socket.socket:
+        # Read again each time: a new manager has a new secret and perhaps a new address.
+        found = read_control(self._run_dir)
+        sock = connect(str(found["address"]), CONNECT_TIMEOUT_S)
+        hello = protocol.Hello("gateway", os.getpid(), str(found["secret"]))
+        try:
+            sock.sendall(pack(protocol.encode(hello)))
+        except OSError:
+            sock.close()
+            raise
+        with self._lock:
+            self._socket = sock
+        if self._closing.is_set():
+            _shut(sock)  # `close` may have looked just before there was a socket
+        return sock
+
+    def _read(self, sock: socket.socket) -> bool:
+        """Take messages until the connection ends; whether any came."""
+        frames = FrameReader()
+        any_came = False
+        while data := sock.recv(RECEIVE_BYTES):
+            for payload in frames.feed(data):
+                any_came = True
+                self._take(sock, protocol.decode_manager(payload))
+        return any_came
+
+    def _take(self, sock: socket.socket, message: protocol.ManagerMessage) -> None:
+        if isinstance(message, Snapshot):
+            with self._lock:
+                self._snapshot = message
+            self._connected.set()
+        elif isinstance(message, Granted):
+            with self._lock:
+                inbox = self._waiting.pop(message.call, None)
+                if inbox is not None:
+                    self._granted[message.call] = message.lease
+            if inbox is not None:
+                inbox.put(message)
+            else:  # withdrawn while the answer was on its way
+                self._send(sock, protocol.Release(message.lease))
+        elif isinstance(message, Refused):
+            with self._lock:
+                inbox = self._waiting.pop(message.call, None)
+            if inbox is not None:
+                inbox.put(from_info(message.error))
+        else:
+            raise FrameError(f"a gateway is not sent {type(message).__name__}")
+
+    def _lose(self, sock: socket.socket) -> None:
+        self._connected.clear()
+        with self._lock:
+            self._socket = None
+            self._snapshot = None
+            waiting, self._waiting = self._waiting, {}
+            self._granted.clear()  # the manager took them back with the connection
+        with self._send_lock:
+            sock.close()
+        for inbox in waiting.values():
+            inbox.put(_unavailable())
+
+    def _send(self, sock: socket.socket, message: ClientMessage) -> None:
+        try:
+            with self._send_lock:
+                sock.sendall(pack(protocol.encode(message)))
+        except OSError:
+            _shut(sock)  # the reader notices, and tells everyone who waits
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _unavailable() -> ManagerUnavailable:
+    return ManagerUnavailable("Tricorn's manager cannot be reached; try again", retry_after_s=1)

@@ -1,0 +1,373 @@
+"""The pool: hands out leases, loads models that requests wait for, and makes room for them.
+
+All of it runs on the event loop, in short steps that never wait. Whatever happens (a request, a
+lease given back, a replica's change, a timer) ends in `_pump`, which brings the pool from any state
+to the next: it grants what can be granted, gives up calls that waited too long, and starts and ends
+replicas. Loads are single-flight because a model has one place for a replica, and fair because
+calls are granted first come first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Callable, Mapping
+
+from tricorn import logs
+from tricorn.engines.base import ModelSpec
+from tricorn.errors import (
+    EngineLost,
+    ModelLoadFailed,
+    ModelNotFound,
+    Overloaded,
+    ShuttingDown,
+    TricornError,
+)
+from tricorn.manager.protocol import Granted, ModelInfo, Refused
+from tricorn.manager.replica import Replica
+from tricorn.manager.room import plan
+from tricorn.manager.served_model import Call, Holder, Lease, ServedModel
+
+PATIENCE_S = 2.0
+"""How long a model in use may keep a waiting one out before it takes no new requests."""
+DEFAULT_RETRY_S = 5.0
+NAMES_SHOWN = 20
+
+MakeReplica = Callable[[str, ModelSpec, Callable[[Replica], None]], Replica]
+"""(name, spec, on_change) → a replica that is not started yet."""
+
+log = logs.get("pool")
+
+
+class Pool:
+    def __init__(
+        self,
+        *,
+        scan: Callable[[], Mapping[str, ModelSpec]],
+        make_replica: MakeReplica,
+        max_models: int,
+        max_waiting: int,
+        max_wait_s: float,
+        on_change: Callable[[], None],
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        """scan: the catalog's; blocks, so it is called in a thread. on_change: for snapshots."""
+        self._scan = scan
+        self._make_replica = make_replica
+        self._max_models = max_models
+        self._max_waiting = max_waiting
+        self._max_wait_s = max_wait_s
+        self._on_change = on_change
+        self._patience_s = patience_s
+        self._loop = asyncio.get_running_loop()
+        self._models: dict[str, ServedModel] = {}
+        self._calls: dict[tuple[Holder, int], Call | Lease] = {}
+        self._leases: dict[int, Lease] = {}
+        # From a random start: a gateway that gives back a lease of the manager before this one
+        # must not hit one of ours.
+        self._lease_numbers = itertools.count(secrets.randbits(40) << 20)
+        self._replica_numbers = itertools.count(1)
+        self._unknown: list[Call] = []
+        self._scanning: asyncio.Task[None] | None = None
+        self._woken = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing: ShuttingDown | None = None
+        self._idle: asyncio.Future[None] | None = None
+        self._replicas: dict[str, Replica] = {}
+
+    # --- what gateways ask --------------------------------------------------------------------
+
+    def acquire(self, holder: Holder, number: int, model: str, request_id: str) -> None:
+        """Ask for a lease; `holder.answer` is called with it, or with the refusal, now or later."""
+        call = Call(holder, number, model, request_id, self._loop.time())
+        self._calls[holder, number] = call
+        if self._closing is not None:
+            self._refuse(call, self._closing)
+        elif model in self._models:
+            self._admit(call)
+        elif len(self._unknown) >= max(self._max_waiting, 1):
+            self._refuse(call, Overloaded("too many requests for unknown models", retry_after_s=1))
+        else:  # the file may have been dropped in just now
+            self._unknown.append(call)
+            self.rescan()
+
+    def withdraw(self, holder: Holder, number: int) -> None:
+        """The caller waits no longer; a lease granted meanwhile is given back."""
+        found = self._calls.pop((holder, number), None)
+        if isinstance(found, Lease):
+            self.release(holder, found.number)
+        elif found is not None:
+            found.over = True
+            if found.model in self._models:
+                self._models[found.model].waiting.pop(found, None)
+            self.wake()
+
+    def release(self, holder: Holder, lease_number: int, *, lost: bool = False) -> None:
+        """Give a lease back; nothing where `holder` does not hold it.
+
+        lost: the replica's data socket broke; it is checked before it is leased again.
+        """
+        lease = self._leases.get(lease_number)
+        if lease is None or lease.call.holder is not holder:
+            return
+        del self._leases[lease_number]
+        self._calls.pop((holder, lease.call.number), None)
+        lease.replica.leases -= 1
+        lease.served.last_used = self._loop.time()
+        if lost:
+            lease.replica.check()
+            if lease.replica is lease.served.replica:
+                lease.served.wanted = True  # if it is dead it was in use
+        self.wake()
+
+    def drop(self, holder: Holder) -> None:
+        """The holder's connection has ended: everything it held or waited for comes back."""
+        for key in [key for key in self._calls if key[0] is holder]:
+            self.withdraw(holder, key[1])
+
+    # --- what the service asks ----------------------------------------------------------------
+
+    def adopt(self, specs: Mapping[str, ModelSpec]) -> None:
+        """Take over what the catalog found. Loaded models are left as they are."""
+        changed = False
+        for name, served in list(self._models.items()):
+            changed |= served.listed != (name in specs)
+            served.listed = name in specs
+            if not served.listed and served.replica is None and not served.waiting:
+                del self._models[name]
+        for model_id, spec in specs.items():
+            known = self._models.get(model_id)
+            if known is None:
+                self._models[model_id] = ServedModel(spec)
+                changed = True
+            elif known.spec != spec:
+                known.spec, known.retry_at, changed = spec, 0.0, True
+                if known.replica is None:
+                    known.failure, known.failures = None, 0
+        if changed:
+            self.wake()
+
+    def rescan(self) -> None:
+        """Look at the catalog again, soon."""
+        if self._scanning is None and self._closing is None:
+            self._scanning = self._loop.create_task(self._rescan())
+
+    def preload(self, model_id: str) -> None:
+        """Load a model that nobody waits for, if there is a place free."""
+        self._models[model_id].wanted = True
+        self.wake()
+
+    def models(self) -> list[ModelInfo]:
+        """Every model, by id."""
+        return [self._models[name].info() for name in sorted(self._models)]
+
+    def model(self, model_id: str) -> ServedModel | None:
+        return self._models.get(model_id)
+
+    def replica(self, name: str) -> Replica | None:
+        """The replica of that name, while its process lives."""
+        return self._replicas.get(name)
+
+    def lease_count(self) -> int:
+        return len(self._leases)
+
+    def close(self) -> None:
+        """Take no more requests; those that wait are refused, those that run go on."""
+        self._closing = ShuttingDown("Tricorn is shutting down", retry_after_s=DEFAULT_RETRY_S)
+        for found in [found for found in self._calls.values() if isinstance(found, Call)]:
+            self._refuse(found, self._closing)
+        self._on_change()
+
+    async def wait_idle(self) -> None:
+        """Wait until every lease is back. After `close`."""
+        if self._leases:
+            self._idle = self._loop.create_future()
+            await self._idle
+
+    async def stop(self) -> None:
+        """End every replica, asking first; bounded."""
+        replicas = list(self._replicas.values())
+        for replica in replicas:
+            replica.stop()
+        await asyncio.gather(*(replica.ended() for replica in replicas))
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def kill(self) -> None:
+        """End every replica now."""
+        for replica in self._replicas.values():
+            replica.kill()
+
+    # --- inside -------------------------------------------------------------------------------
+
+    async def _rescan(self) -> None:
+        calls: list[Call] = []
+        try:
+            while True:
+                # Calls that come while the scan runs need one that began after them.
+                calls, self._unknown = self._unknown, []
+                self.adopt(await asyncio.to_thread(self._scan))
+                self._admit_all(calls)
+                calls = []
+                if not self._unknown:
+                    return
+        except OSError as error:
+            log.warning("the models cannot be scanned", error=str(error))
+        finally:  # whatever happened, nobody is left waiting for it
+            unknown, self._unknown, self._scanning = self._unknown, [], None
+            self._admit_all(calls + unknown)
+
+    def _admit_all(self, calls: list[Call]) -> None:
+        for call in calls:
+            if not call.over:
+                self._admit(call)
+
+    def _admit(self, call: Call) -> None:
+        """Grant at once, or queue, or refuse."""
+        served = self._models.get(call.model)
+        now = self._loop.time()
+        if served is None or not (served.listed or served.replica):
+            self._refuse(call, self._not_found(call.model))
+        elif served.spec.fault is not None and served.replica is None:
+            fault = f"the model {call.model} cannot be loaded: {served.spec.fault}"
+            self._refuse(call, ModelLoadFailed(fault))
+        elif (refusal := served.refusal(now)) is not None:
+            self._refuse(call, refusal)
+        elif served.is_leasable() and not served.waiting:
+            self._grant(served, call)
+        elif len(served.waiting) >= self._max_waiting:
+            # Where none may wait, the refused ones still bring the model in for later ones.
+            served.wanted = served.wanted or not served.waiting
+            self.wake()
+            text = f"{len(served.waiting)} requests are waiting for the model {call.model} already"
+            self._refuse(call, Overloaded(text, retry_after_s=served.load_s or DEFAULT_RETRY_S))
+        else:
+            served.waiting[call] = None
+            self.wake()
+
+    def _not_found(self, model: str) -> ModelNotFound:
+        names = sorted(s.spec.id for s in self._models.values() if s.listed and not s.spec.fault)
+        shown = ", ".join(names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")
+        there = f"there are: {shown}" if names else "there are none at all"
+        return ModelNotFound(f"the model {model!r} does not exist; {there}", param="model")
+
+    def _grant(self, served: ServedModel, call: Call) -> None:
+        replica = served.replica
+        assert replica is not None
+        assert replica.loaded is not None
+        lease = Lease(next(self._lease_numbers), call, served, replica)
+        call.over = True
+        replica.leases += 1
+        served.last_used = self._loop.time()
+        self._leases[lease.number] = self._calls[call.holder, call.number] = lease
+        call.holder.answer(
+            Granted(
+                call=call.number,
+                lease=lease.number,
+                address=replica.address,
+                secret=replica.data_secret,
+                model_id=served.spec.id,
+                model=replica.loaded,
+            )
+        )
+
+    def _refuse(self, call: Call, error: TricornError) -> None:
+        call.over = True
+        self._calls.pop((call.holder, call.number), None)
+        if call.model in self._models:
+            self._models[call.model].waiting.pop(call, None)
+        call.holder.answer(Refused(call.number, error.info()))
+
+    def _replica_changed(self, replica: Replica) -> None:
+        served = self._models[replica.spec.id]
+        now = self._loop.time()
+        if replica.gone:
+            self._replicas.pop(replica.name, None)
+            if served.replica is replica:
+                served.replica = None
+                if not served.listed and not served.waiting:
+                    del self._models[replica.spec.id]
+        elif replica.state == "READY":
+            served.note_ready(replica, now)
+        elif replica.state == "FAILED":
+            served.note_failed(replica, now)
+            if replica.failed_loading and replica.failure is not None:
+                for call in list(served.waiting):
+                    self._refuse(call, self._told(served, now))
+        self.wake()
+
+    def _told(self, served: ServedModel, now: float) -> TricornError:
+        failure = served.failure or EngineLost(f"the model {served.spec.id} failed")
+        return type(failure)(failure.message, retry_after_s=round(served.retry_at - now, 1))
+
+    # --- the pump -----------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Run the pump once, soon, however often this is called before."""
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._woken = False
+        now = self._loop.time()
+        due: list[float] = []
+        for served in self._models.values():
+            self._expire(served, now, due)
+            if served.is_leasable():
+                served.wanted = False
+                for call in list(served.waiting):
+                    del served.waiting[call]
+                    self._grant(served, call)
+            elif (
+                served.replica and served.replica.state == "DRAINING" and not served.replica.leases
+            ):
+                served.replica.stop()
+        if self._closing is None:
+            self._place(now, due)
+        elif self._idle is not None and not self._leases and not self._idle.done():
+            self._idle.set_result(None)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(min(due), self.wake) if due else None
+        self._on_change()
+
+    def _expire(self, served: ServedModel, now: float, due: list[float]) -> None:
+        """Give up calls that waited too long; the oldest stands first."""
+        for call in list(served.waiting):
+            deadline = call.since + self._max_wait_s
+            if deadline > now:
+                due.append(deadline)
+                return
+            text = f"no place for the model {call.model} came free within {self._max_wait_s:g} s"
+            self._refuse(call, Overloaded(text, retry_after_s=DEFAULT_RETRY_S))
+
+    def _place(self, now: float, due: list[float]) -> None:
+        steps = plan(
+            self._models.values(),
+            max_models=self._max_models,
+            patience_s=self._patience_s,
+            now=now,
+        )
+        for served in steps.load:
+            self._load(served)
+        for served in steps.unload:
+            self._unload(served)
+        if steps.ask_again is not None:
+            due.append(steps.ask_again)
+
+    def _unload(self, served: ServedModel) -> None:
+        replica = served.replica
+        assert replica is not None
+        log.info("making room", unload=served.spec.id, leases=replica.leases)
+        if replica.state == "READY":
+            replica.drain()
+        if not replica.leases:
+            replica.stop()
+
+    def _load(self, served: ServedModel) -> None:
+        name = f"replica-{next(self._replica_numbers)}"
+        replica = self._make_replica(name, served.spec, self._replica_changed)
+        served.replica = self._replicas[name] = replica
+        replica.start()

@@ -1,0 +1,67 @@
+"""Child processes: how they are started apart from the terminal, signalled as a group, and ended.
+
+Every child gets a session of its own: Ctrl-C in a terminal then reaches the manager only, which
+ends its children in order, and a signal to a child's group reaches what the child has started too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from typing import Any
+
+KILL_WAIT_S = 5.0
+"""A killed process is gone at once, unless it hangs in the kernel."""
+
+
+def session_arguments() -> dict[str, Any]:
+    """Arguments of `create_subprocess_exec` that set a child apart from our process group."""
+    if os.name == "posix":
+        return {"start_new_session": True}
+    return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+
+
+def signal_group(process: asyncio.subprocess.Process, number: int) -> None:
+    """Send a signal to a child and all that it has started; nothing where they are gone."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.name == "posix":
+            os.killpg(process.pid, number)
+        elif number == signal.SIGTERM:
+            process.terminate()
+        else:
+            process.kill()
+
+
+def kill_group(process: asyncio.subprocess.Process) -> None:
+    """End a child and all that it has started, now."""
+    signal_group(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+async def ended_within(process: asyncio.subprocess.Process, timeout_s: float) -> bool:
+    """Wait for a child's end; False where it still runs after `timeout_s`."""
+    if process.returncode is not None:
+        return True
+    if timeout_s <= 0:
+        return False
+    try:
+        await asyncio.wait_for(process.wait(), timeout_s)
+    except TimeoutError:
+        return False
+    return True
+
+
+def describe_exit(code: int | None) -> str:
+    """How a process ended, for people."""
+    if code is None:
+        return "did not end"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = " (the system does that when memory runs out)" if name == "SIGKILL" else ""
+    return f"was ended by {name}{hint}"

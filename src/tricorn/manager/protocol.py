@@ -1,0 +1,126 @@
+"""Messages on the manager's control socket.
+
+Gateways and engine workers are its clients. The first frame a client sends is `Hello`; the manager
+answers a gateway's with a `Snapshot` and pushes a new one on every change. Calls carry a number
+that the client chose and that comes back with the answer. What a connection held (leases, waiting
+calls) ends with the connection.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from tricorn.engines.base import EngineStats, LoadedModel
+from tricorn.errors import ErrorInfo
+
+ReplicaState = Literal["UNLOADED", "LOADING", "READY", "DRAINING", "FAILED"]
+
+
+class ModelInfo(msgspec.Struct, frozen=True, array_like=True):
+    """What a gateway may tell its clients of a model."""
+
+    id: str
+    created: int
+    engine: str
+    engine_reason: str
+    format: str
+    size_bytes: int
+    state: ReplicaState
+    context_length: int | None = None
+    """Known once it has been loaded."""
+    fault: str | None = None
+
+
+# --- from clients -----------------------------------------------------------------------------
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    role: Literal["gateway", "worker"]
+    pid: int
+    secret: str = ""
+    replica: str = ""
+    """An engine worker: which replica it is."""
+
+
+class Acquire(msgspec.Struct, frozen=True, tag="acquire"):
+    """Ask for a lease on a replica of `model`, loading it if need be."""
+
+    call: int
+    model: str
+    request_id: str
+
+
+class Withdraw(msgspec.Struct, frozen=True, tag="withdraw"):
+    """The caller of `call` no longer waits. A lease granted meanwhile is given back by it."""
+
+    call: int
+
+
+class Release(msgspec.Struct, frozen=True, tag="release"):
+    lease: int
+    lost: bool = False
+    """The replica's data socket broke: check it before it is leased again."""
+
+
+class Loading(msgspec.Struct, frozen=True, tag="loading"):
+    """An engine worker tells how far its load has come, 0 to 1."""
+
+    progress: float
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    address: str
+    model: LoadedModel
+
+
+class LoadFailed(msgspec.Struct, frozen=True, tag="load_failed"):
+    error: ErrorInfo
+
+
+class Stats(msgspec.Struct, frozen=True, tag="stats"):
+    """An engine worker's current figures, about once a second while they change."""
+
+    stats: EngineStats
+
+
+ClientMessage = Hello | Acquire | Withdraw | Release | Loading | Ready | LoadFailed | Stats
+
+# --- from the manager -------------------------------------------------------------------------
+
+
+class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
+    version: int
+    models: list[ModelInfo]
+    ready: bool
+    """A request could be served now (the preloaded model is up, nothing is shutting down)."""
+    reason: str
+    """Why not ready, or a short word that all is well."""
+    default_model: str | None = None
+
+
+class Granted(msgspec.Struct, frozen=True, tag="granted"):
+    call: int
+    lease: int
+    address: str
+    """The replica's data socket."""
+    secret: str
+    model_id: str
+    model: LoadedModel
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    call: int
+    error: ErrorInfo
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """To an engine worker: end now."""
+
+
+ManagerMessage = Snapshot | Granted | Refused | Stop
+
+encode = msgspec.msgpack.Encoder().encode
+decode_client = msgspec.msgpack.Decoder(ClientMessage).decode
+decode_manager = msgspec.msgpack.Decoder(ManagerMessage).decode

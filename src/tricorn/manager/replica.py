@@ -1,0 +1,277 @@
+"""A replica: one engine process serving one model, and its life as a state machine.
+
+                 start()            Ready from the worker           drain()
+    UNLOADED ──────────────► LOADING ──────────────────────► READY ─────────► DRAINING
+        ▲                      │  │                            │                 │
+        │                      │  │ error, exit, deadline      │ exit,           │ stop(), once its
+        │                      │  ▼                            ▼ lost connection │ leases are back
+        │                      │ FAILED(reason) ◄──────────────┴─────────────────┤ (or exit: FAILED)
+        │                      │ stop(): nobody waits any more                   │
+        └──────────────────────┴─────────────────────────────────────────────────┘
+
+At shutdown `stop()` takes a READY one to UNLOADED as well. A `Replica` object lives through one
+process. The arrow FAILED → LOADING of the design is the pool's: after its back-off it puts a new
+replica in the place of the failed one. Only methods of this class write the state, on the event
+loop, all through `_become`, which refuses an arrow that is not drawn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tricorn import logs
+from tricorn.engines.base import EngineStats, LoadedModel, ModelSpec
+from tricorn.errors import (
+    EngineLost,
+    ErrorInfo,
+    ModelLoadFailed,
+    ServiceError,
+    TricornError,
+    from_info,
+)
+from tricorn.manager.placement import Engine, Placement
+from tricorn.manager.protocol import (
+    LoadFailed,
+    Loading,
+    ManagerMessage,
+    Ready,
+    ReplicaState,
+    Stats,
+    Stop,
+)
+
+ARROWS: dict[ReplicaState, tuple[ReplicaState, ...]] = {
+    "UNLOADED": ("LOADING",),
+    "LOADING": ("READY", "FAILED", "UNLOADED"),
+    "READY": ("DRAINING", "FAILED", "UNLOADED"),
+    "DRAINING": ("UNLOADED", "FAILED"),
+    "FAILED": (),
+}
+STOP_WAIT_S = 6.0
+"""Between the Stop message and SIGTERM; a worker gives its running step 5 s."""
+EXIT_WAIT_S = 1.0
+"""After a lost control connection, how long to wait for the exit that tells why."""
+SUSPECT_S = 0.25
+"""A replica whose data socket broke is not leased before its exit had this long to show."""
+
+log = logs.get("replica")
+
+
+class Replica:
+    """Created UNLOADED; `on_change` is called after every change that the pool may act on."""
+
+    def __init__(
+        self,
+        name: str,
+        spec: ModelSpec,
+        placement: Placement,
+        *,
+        load_timeout_s: float,
+        on_change: Callable[[Replica], None],
+    ) -> None:
+        self.name = name
+        self.spec = spec
+        self.state: ReplicaState = "UNLOADED"
+        self.failure: ServiceError | None = None
+        """Why it is FAILED."""
+        self.failed_loading = False
+        self.log_tail: list[str] = []
+        """The engine's last lines, once it has failed."""
+        self.gone = False
+        """No process any more; its memory has come back."""
+        self.suspect = False
+        """Not to be leased until it is known to live."""
+        self.loaded: LoadedModel | None = None
+        self.address = ""
+        self.data_secret = ""
+        self.pid: int | None = None
+        self.progress: float | None = None
+        self.stats: EngineStats | None = None
+        self.ready_since = 0.0
+        """On the event loop's clock."""
+        self.load_s: float | None = None
+        self.leases = 0
+        """Kept by the pool."""
+        self._placement = placement
+        self._load_timeout_s = load_timeout_s
+        self._on_change = on_change
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[Ready | ErrorInfo] = self._loop.create_future()
+        self._detached: asyncio.Future[None] = self._loop.create_future()
+        self._stopping: asyncio.Future[None] = self._loop.create_future()
+        self._send: Callable[[ManagerMessage], None] | None = None
+        self._engine: Engine | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    # --- asked by the pool ------------------------------------------------------------------
+
+    def start(self) -> None:
+        """UNLOADED → LOADING; returns at once."""
+        self._become("LOADING")
+        self._task = self._loop.create_task(self._live(), name=f"replica {self.name}")
+
+    def drain(self) -> None:
+        """READY → DRAINING: no new leases; call `stop` when the last one is back."""
+        self._become("DRAINING")
+
+    def stop(self) -> None:
+        """End the process; ends as UNLOADED. Harmless when it is ending already."""
+        _settle(self._stopping)
+
+    def kill(self) -> None:
+        """End the process now, without asking it first."""
+        self.stop()
+        if self._engine is not None:
+            self._engine.kill()
+
+    def is_leaving(self) -> bool:
+        """Whether its process is on its way out: no new leases, and its place comes free."""
+        return self._stopping.done() or self.state not in ("LOADING", "READY")
+
+    def is_leasable(self) -> bool:
+        """Whether a request may be sent to it now."""
+        return self.state == "READY" and not (self.suspect or self._stopping.done())
+
+    async def ended(self) -> None:
+        """Wait until the process is gone."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    def check(self) -> None:
+        """A gateway lost its data socket: don't lease it again before it is known to live.
+
+        A process that died closes all its sockets together, so its control connection ends within
+        a moment; if that has not happened, only that one data connection broke.
+        """
+        if self.state == "READY" and not self.suspect:
+            self.suspect = True
+            self._loop.call_later(SUSPECT_S, self._clear)
+
+    def _clear(self) -> None:
+        if self.state == "READY" and not self._detached.done():
+            self.suspect = False
+            self._on_change(self)
+
+    # --- told by the control server -----------------------------------------------------------
+
+    def attached(self, send: Callable[[ManagerMessage], None]) -> bool:
+        """The worker has connected; False where this replica already has its worker."""
+        if self._send is not None or self.gone:
+            return False
+        self._send = send
+        if self._stopping.done():
+            send(Stop())
+        return True
+
+    def received(self, message: Loading | Ready | LoadFailed | Stats) -> None:
+        if isinstance(message, Loading):
+            self.progress = message.progress
+        elif isinstance(message, Stats):
+            self.stats = message.stats
+        elif isinstance(message, Ready):
+            _settle(self._answer, message)
+        else:
+            _settle(self._answer, message.error)
+
+    def detached(self) -> None:
+        """The worker's control connection ended."""
+        self.suspect = True
+        _settle(self._detached)
+
+    # --- its life -----------------------------------------------------------------------------
+
+    def _become(self, state: ReplicaState) -> None:
+        if state not in ARROWS[self.state]:
+            raise RuntimeError(f"replica {self.name}: no arrow from {self.state} to {state}")
+        self.state = state
+        log.info("replica state", state=state, model=self.spec.id, replica=self.name, pid=self.pid)
+
+    async def _live(self) -> None:
+        try:
+            self._engine = await self._placement.start(self.name, self.spec)
+        except (OSError, TricornError) as error:
+            self._fail(f"its process cannot be started: {error}")
+        else:
+            await self._watch(self._engine)
+        self.gone = True
+        self._on_change(self)
+
+    async def _watch(self, engine: Engine) -> None:
+        self.pid, self.data_secret = engine.pid, engine.data_secret
+        ended = self._loop.create_task(engine.wait())
+        try:
+            await self._load(engine, ended)
+            if self.state == "READY":
+                await _first(self._stopping, ended, self._detached)
+                if not self._stopping.done():
+                    self._fail(await self._death(ended), engine)
+        finally:
+            if self.state == "LOADING":
+                engine.kill()  # it has nothing to finish, and may not listen while it loads
+            elif self._send is not None and not ended.done():
+                self._send(Stop())
+            # Without its control connection it cannot be asked; it is signalled at once.
+            asked = self._send is not None and not self._detached.done()
+            await engine.end(STOP_WAIT_S if asked else 0.0)
+            ended.cancel()
+            if self.state != "FAILED":
+                self._become("UNLOADED")
+
+    async def _load(self, engine: Engine, ended: asyncio.Task[str]) -> None:
+        started = time.monotonic()
+        await _first(
+            self._answer, self._stopping, ended, self._detached, timeout_s=self._load_timeout_s
+        )
+        if self._stopping.done():
+            return
+        if self._answer.done():
+            answer = self._answer.result()
+            if isinstance(answer, ErrorInfo):
+                self._fail(from_info(answer).message, engine)
+                return
+            self.loaded, self.address = answer.model, answer.address
+            self.load_s = time.monotonic() - started
+            self.ready_since = self._loop.time()
+            self._become("READY")
+            self._on_change(self)
+        elif ended.done() or self._detached.done():
+            self._fail(await self._death(ended), engine)
+        else:
+            self._fail(f"it was not ready within {self._load_timeout_s:g} s", engine)
+
+    async def _death(self, ended: asyncio.Task[str]) -> str:
+        await _first(ended, timeout_s=EXIT_WAIT_S)
+        if ended.done():
+            return f"its engine process {ended.result()}"
+        return "its engine process closed the control connection"
+
+    def _fail(self, reason: str, engine: Engine | None = None) -> None:
+        self.failed_loading = self.state == "LOADING"
+        if engine is not None:
+            self.log_tail = engine.log_tail()
+        if self.failed_loading:
+            self.failure = ModelLoadFailed(f"the model {self.spec.id} cannot be loaded: {reason}")
+        else:
+            self.failure = EngineLost(f"the model {self.spec.id} failed: {reason}")
+        log.error(
+            "replica failed",
+            replica=self.name,
+            model=self.spec.id,
+            reason=reason,
+            log_tail="\n".join(self.log_tail),
+        )
+        self._become("FAILED")
+        self._on_change(self)
+
+
+def _settle(future: asyncio.Future[Any], result: Any = None) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+async def _first(*futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:
+    """Return when one of them is done, or at the deadline; cancels none."""
+    await asyncio.wait(futures, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,226 @@
+"""A manager for tests: pool and control socket in this process, real engine workers."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tricorn.config import ModelSettings, Settings
+from tricorn.engines.base import ModelSpec
+from tricorn.errors import TricornError, from_info
+from tricorn.hardware.choice import choose_engine
+from tricorn.hardware.facts import Facts
+from tricorn.manager.catalog import Catalog
+from tricorn.manager.control import ControlServer
+from tricorn.manager.placement import WORKER, LocalPlacement
+from tricorn.manager.pool import Pool
+from tricorn.manager.protocol import Granted, Refused
+from tricorn.manager.replica import Replica
+from tricorn.manager.run_directory import RunDirectory
+
+STAND_IN = Path(__file__).parent / "stand_in_worker.py"
+SOURCE = Path(__file__).parents[2] / "src"
+WAIT_S = 15.0
+
+
+def settings_for(folder: Path, **given: Any) -> Settings:
+    """Settings that touch nothing outside `folder`; `models` as {name: engine_args} of fakes."""
+    models = {
+        name: ModelSettings.model_validate({"engine": "fake", "engine_args": arguments})
+        for name, arguments in given.pop("models", {}).items()
+    }
+    return Settings(
+        models=models,
+        model_base_path=folder / "models",
+        log_dir=folder / "logs",
+        data_dir=folder / "data",
+        **({"run_dir": folder / "run"} | given),
+    )
+
+
+class Client:
+    """A gateway's connection, as the pool sees it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.numbers = itertools.count(1)
+        self.answers: dict[int, asyncio.Future[Granted | Refused]] = {}
+
+    def answer(self, message: Granted | Refused) -> None:
+        self.answers[message.call].set_result(message)
+
+    def ask(self, model: str) -> int:
+        """Acquire; the call's number."""
+        call = next(self.numbers)
+        self.answers[call] = asyncio.get_running_loop().create_future()
+        self.pool.acquire(self, call, model, f"request-{call}")
+        return call
+
+    async def outcome(self, call: int) -> Granted:
+        """The lease, or the refusal raised."""
+        message = await asyncio.wait_for(self.answers[call], WAIT_S)
+        if isinstance(message, Refused):
+            raise from_info(message.error)
+        return message
+
+    async def lease(self, model: str) -> Granted:
+        return await self.outcome(self.ask(model))
+
+    async def refusal(self, model: str) -> TricornError:
+        try:
+            await self.lease(model)
+        except TricornError as error:
+            return error
+        raise AssertionError("a lease was granted")
+
+    def give_back(self, lease: Granted, *, lost: bool = False) -> None:
+        self.pool.release(self, lease.lease, lost=lost)
+
+
+class Manager:
+    """What `running` gives."""
+
+    def __init__(self, settings: Settings, worker: Path) -> None:
+        self.settings = settings
+        self.started: list[Replica] = []
+        """Every replica that was ever made."""
+        self._worker = worker
+        self._changed = asyncio.Event()
+
+    async def open(self, **pool_options: Any) -> None:
+        settings = self.settings
+        self.run_dir = RunDirectory.open(settings.runtime_dir())
+        catalog = Catalog(
+            settings, lambda form, wish: choose_engine(Facts(), form, ("llamacpp", "fake"), wish)
+        )
+        self.pool = Pool(
+            scan=catalog.scan,
+            make_replica=self._make,
+            max_models=settings.max_concurrent_models,
+            max_waiting=settings.max_waiting,
+            max_wait_s=settings.max_wait_s,
+            on_change=self._on_change,
+            **pool_options,
+        )
+        self.pool.adopt(catalog.scan())
+        self.control = ControlServer(self.pool, status=lambda models: (bool(models), "test", None))
+        unix = settings.use_unix_sockets()
+        await self.control.open(self.run_dir.path / "control.sock" if unix else None)
+        self.run_dir.write_control(self.control.address, self.control.secret)
+        self._placement = LocalPlacement(
+            engine_python=lambda name: Path(sys.executable),
+            run_dir=self.run_dir.path,
+            log_dir=settings.log_dir,
+            control_address=self.control.address,
+            control_secret=self.control.secret,
+            unix_sockets=unix,
+            worker=self._worker,
+        )
+
+    async def close(self) -> None:
+        self.pool.close()
+        await self.pool.stop()
+        await self.control.close()
+        self.run_dir.close()
+
+    def client(self) -> Client:
+        return Client(self.pool)
+
+    def state(self, model: str) -> str:
+        served = self.pool.model(model)
+        assert served is not None
+        return served.state()
+
+    def replica(self, model: str) -> Replica:
+        served = self.pool.model(model)
+        assert served is not None
+        assert served.replica is not None
+        return served.replica
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition, looked at after each change of the pool."""
+
+        async def wait() -> None:
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+        await asyncio.wait_for(wait(), WAIT_S)
+
+    def _make(self, name: str, spec: ModelSpec, on_change: Callable[[Replica], None]) -> Replica:
+        replica = Replica(
+            name,
+            spec,
+            self._placement,
+            load_timeout_s=self.settings.load_timeout_s,
+            on_change=on_change,
+        )
+        self.started.append(replica)
+        return replica
+
+    def _on_change(self) -> None:
+        self._changed.set()
+        self.control.push_soon()
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, *, worker: Path = WORKER, **pool_options: Any
+) -> AsyncIterator[Manager]:
+    """A manager in the running event loop."""
+    manager = Manager(settings, worker)
+    await manager.open(**pool_options)
+    try:
+        yield manager
+    finally:
+        await manager.close()
+
+
+@contextmanager
+def running_in_thread(settings: Settings) -> Iterator[Manager]:
+    """A manager with an event loop of its own, for clients that block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def do(work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(WAIT_S)
+
+    async def make() -> Manager:
+        manager = Manager(settings, WORKER)
+        await manager.open()
+        return manager
+
+    manager = do(make())
+    try:
+        yield manager
+    finally:
+        do(manager.close())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def short_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder with a path short enough for unix sockets, which pytest's are not everywhere."""
+    return tempfile.TemporaryDirectory(prefix="tricorn-")
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process lives; a zombie does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return not Path("/proc/self").exists()
+    return stat.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -1,0 +1,168 @@
+"""Tests of `tricorn.manager.catalog`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.manager.test_gguf import header
+
+from tricorn.config import ModelSettings, Settings
+from tricorn.hardware.choice import choose_engine
+from tricorn.hardware.facts import Facts
+from tricorn.manager import gguf
+from tricorn.manager.catalog import Catalog
+
+
+def put(folder: Path, *names: str, content: bytes | None = None) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(header() if content is None else content)
+
+
+def catalog(root: Path, models: dict[str, Any] | None = None, **given: Any) -> Catalog:
+    entries = {name: ModelSettings.model_validate(entry) for name, entry in (models or {}).items()}
+    settings = Settings(model_base_path=root, models=entries, **given)
+    return Catalog(
+        settings, lambda form, wish: choose_engine(Facts(), form, ("llamacpp", "fake"), wish)
+    )
+
+
+def test_ids_are_paths_below_the_root(tmp_path: Path) -> None:
+    """A model is named by its path without the suffix, dots and folders kept."""
+    put(tmp_path, "a.Q4_1.gguf", "org/b.GGUF")
+    specs = catalog(tmp_path).scan()
+    assert list(specs) == ["a.Q4_1", "org/b"]
+    spec = specs["a.Q4_1"]
+    assert spec.path == str(tmp_path / "a.Q4_1.gguf")
+    assert (spec.format, spec.engine, spec.fault) == ("gguf", "llamacpp", None)
+    assert spec.size_bytes == gguf.HEADER.size
+    assert spec.created > 0
+    assert "llama.cpp" in spec.engine_reason
+
+
+def test_what_is_no_model_is_passed_over(tmp_path: Path) -> None:
+    """Hidden files and folders, mmproj files and other suffixes are no models."""
+    put(tmp_path, ".a.gguf", ".fetch-x/b.gguf", "mmproj-c.gguf", "d.txt", "e.gguf.partial")
+    assert catalog(tmp_path).scan() == {}
+
+
+def test_missing_root_is_empty(tmp_path: Path) -> None:
+    """A model folder that is not there yet holds nothing."""
+    assert catalog(tmp_path / "none").scan() == {}
+
+
+def test_split_model_is_one(tmp_path: Path) -> None:
+    """The parts of a split file are one model; its path is the first part."""
+    put(tmp_path, *(f"m-0000{part}-of-00003.gguf" for part in (1, 2, 3)))
+    (spec,) = catalog(tmp_path).scan().values()
+    assert spec.id == "m"
+    assert spec.path.endswith("m-00001-of-00003.gguf")
+    assert spec.size_bytes == 3 * gguf.HEADER.size
+    assert spec.fault is None
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_missing_part_is_a_fault(tmp_path: Path, missing: int) -> None:
+    """A split model without all its parts is listed with the names of those that are missing."""
+    put(tmp_path, *(f"m-0000{part}-of-00003.gguf" for part in {1, 2, 3} - {missing}))
+    (spec,) = catalog(tmp_path).scan().values()
+    assert spec.fault == f"parts of the model are missing: m-0000{missing}-of-00003.gguf"
+
+
+def test_broken_file_is_listed_with_its_fault(tmp_path: Path) -> None:
+    """A broken file does no harm to others and says what is wrong with it."""
+    put(tmp_path, "good.gguf")
+    put(tmp_path, "bad.gguf", content=b"<html>404</html>")
+    specs = catalog(tmp_path).scan()
+    assert specs["good"].fault is None
+    assert "not a GGUF file" in (specs["bad"].fault or "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+def test_links(tmp_path: Path) -> None:
+    """Links within the root are followed, those that leave it are refused, circles end."""
+    root, outside = tmp_path / "models", tmp_path / "outside"
+    put(root, "real/a.gguf")
+    put(outside, "b.gguf")
+    (root / "link.gguf").symlink_to(root / "real/a.gguf")
+    (root / "out.gguf").symlink_to(outside / "b.gguf")
+    (root / "folder").symlink_to(outside)
+    (root / "real/up").symlink_to(root)
+    (root / "loop").symlink_to(root / "loop")
+    (root / "nowhere.gguf").symlink_to(root / "gone.gguf")
+    specs = catalog(root).scan()
+    assert sorted(specs) == ["link", "out", "real/a"]
+    assert specs["link"].fault is None
+    assert specs["out"].fault == "a link that leads out of the folder"
+
+
+def test_changes_are_seen_by_the_next_scan(tmp_path: Path) -> None:
+    """A file that was mended, added or removed shows at the next scan."""
+    put(tmp_path, "a.gguf", content=b"half")
+    found = catalog(tmp_path)
+    assert found.scan()["a"].fault is not None
+    put(tmp_path, "a.gguf", "b.gguf")
+    assert [spec.fault for spec in found.scan().values()] == [None, None]
+    (tmp_path / "a.gguf").unlink()
+    assert list(found.scan()) == ["b"]
+
+
+def test_unchanged_files_are_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second scan opens nothing."""
+    put(tmp_path, "a.gguf")
+    found = catalog(tmp_path)
+    first = found.scan()
+    monkeypatch.setattr(gguf, "fault_of", lambda path: pytest.fail(f"{path} was read again"))
+    assert found.scan() == first
+
+
+def test_settings_lie_over_a_file(tmp_path: Path) -> None:
+    """An entry of the same name gives a scanned file its options; others get the defaults."""
+    put(tmp_path, "a.gguf", "b.gguf")
+    specs = catalog(tmp_path, {"a": {"context_length": 512}}, max_num_seqs=4).scan()
+    assert specs["a"].options.context_length == 512
+    assert specs["b"].options.context_length is None
+    assert specs["a"].options.max_num_seqs == specs["b"].options.max_num_seqs == 4
+
+
+def test_entry_with_a_path_elsewhere(tmp_path: Path) -> None:
+    """A model of the settings may lie outside the root, split or not."""
+    put(tmp_path / "elsewhere", "x-00001-of-00002.gguf", "x-00002-of-00002.gguf", "y.gguf")
+    models = {
+        "split": {"path": tmp_path / "elsewhere/x-00001-of-00002.gguf"},
+        "one": {"path": tmp_path / "elsewhere/y.gguf"},
+    }
+    specs = catalog(tmp_path / "models", models).scan()
+    assert specs["split"].size_bytes == 2 * gguf.HEADER.size
+    assert specs["one"].path.endswith("y.gguf")
+    assert [spec.fault for spec in specs.values()] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ({}, "there is no file m.gguf"),
+        ({"path": "gone.gguf"}, "there is no file"),
+        ({"path": "."}, "is a folder"),
+        ({"engine": "vllm"}, "does not have vLLM yet"),
+        ({"engine": "none"}, "no engine named"),
+    ],
+)
+def test_entry_that_cannot_be_served(tmp_path: Path, entry: dict[str, Any], fault: str) -> None:
+    """An entry that names nothing usable is listed with its fault."""
+    if "engine" in entry:
+        put(tmp_path, "m.gguf")
+    spec = catalog(tmp_path, {"m": entry}).scan()["m"]
+    assert fault in (spec.fault or "")
+
+
+def test_fake_engine_needs_no_file(tmp_path: Path) -> None:
+    """A fake model comes from the settings alone."""
+    spec = catalog(tmp_path, {"f": {"engine": "fake", "engine_args": {"answer": "x"}}}).scan()["f"]
+    assert (spec.format, spec.engine, spec.path, spec.fault) == ("fake", "fake", "", None)
+    assert spec.options.engine_args == {"answer": "x"}

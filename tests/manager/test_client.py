@@ -1,0 +1,229 @@
+"""Tests of `tricorn.manager.client` and `control`, over real sockets, with real threads."""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.manager.harness import WAIT_S, Manager, running_in_thread, settings_for
+from tests.polling import wait_until
+
+from tricorn.errors import ManagerUnavailable, ModelNotFound
+from tricorn.manager import control, protocol
+from tricorn.manager.client import ManagerClient
+from tricorn.manager.protocol import Granted
+from tricorn.manager.run_directory import RunDirectory
+from tricorn.wire import FrameReader, connect, pack
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def manager(request: pytest.FixtureRequest, folder: Path) -> Iterator[Manager]:
+    """A manager with two fake models, on each transport."""
+    if request.param == "unix" and os.name != "posix":
+        pytest.skip("no unix sockets here")
+    models: dict[str, Any] = {"a": {}, "slow": {"load_delay_s": 60}}
+    settings = settings_for(folder, models=models, transport=request.param)
+    with running_in_thread(settings) as found:
+        yield found
+
+
+@pytest.fixture
+def client(manager: Manager) -> Iterator[ManagerClient]:
+    """A client that is connected."""
+    found = ManagerClient(manager.settings.runtime_dir())
+    found.start()
+    assert found.wait_connected(WAIT_S)
+    yield found
+    found.close()
+
+
+def lease(client: ManagerClient, model: str = "a") -> Granted:
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    client.acquire(model, "r", inbox)
+    answer = inbox.get(timeout=WAIT_S)
+    assert isinstance(answer, Granted)
+    return answer
+
+
+def leases(manager: Manager) -> int:
+    return manager.pool.lease_count()
+
+
+def test_lease_and_release(manager: Manager, client: ManagerClient) -> None:
+    """A lease names the replica's address, and is back after its release."""
+    granted = lease(client)
+    assert granted.model_id == "a"
+    assert granted.address.startswith(("unix:", "tcp:"))
+    assert leases(manager) == 1
+    client.release(granted.lease)
+    client.release(granted.lease)
+    wait_until(lambda: leases(manager) == 0)
+
+
+def test_refusal_is_an_error(client: ManagerClient) -> None:
+    """A refusal arrives as the error that the manager meant."""
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    client.acquire("none", "r", inbox)
+    answer = inbox.get(timeout=WAIT_S)
+    assert isinstance(answer, ModelNotFound)
+    assert answer.param == "model"
+
+
+def test_withdraw_while_waiting(manager: Manager, client: ManagerClient) -> None:
+    """A withdrawn call waits no longer, at the manager either."""
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    call = client.acquire("slow", "r", inbox)
+    served = manager.pool.model("slow")
+    assert served is not None
+    wait_until(lambda: len(served.waiting) == 1)
+    client.withdraw(call)
+    wait_until(lambda: len(served.waiting) == 0)
+    assert inbox.empty()
+
+
+def test_withdraw_after_the_grant(manager: Manager, client: ManagerClient) -> None:
+    """A lease that was granted to a call withdrawn later is given back by the client."""
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    call = client.acquire("a", "r", inbox)
+    inbox.get(timeout=WAIT_S)
+    client.withdraw(call)
+    wait_until(lambda: leases(manager) == 0)
+
+
+def test_lost_connection_gives_all_back(manager: Manager, client: ManagerClient) -> None:
+    """When a gateway's connection ends, its leases and waiting calls end at the manager."""
+    lease(client)
+    client.acquire("slow", "r", queue.SimpleQueue())
+    client.close()
+    wait_until(lambda: leases(manager) == 0)
+    served = manager.pool.model("slow")
+    assert served is not None
+    wait_until(lambda: not served.waiting)
+
+
+def test_snapshots_are_pushed(client: ManagerClient) -> None:
+    """A model's change of state reaches the client by itself, with a higher version."""
+    first = client.snapshot()
+    assert first is not None
+    assert [model.state for model in first.models] == ["UNLOADED", "UNLOADED"]
+    lease(client)
+
+    def is_ready() -> bool:
+        now = client.snapshot()
+        return now is not None and now.models[0].state == "READY" and now.version > first.version
+
+    wait_until(is_ready)
+
+
+def test_without_a_manager(tmp_path: Path) -> None:
+    """Without a manager a call is answered at once: it is unavailable."""
+    client = ManagerClient(tmp_path)
+    client.start()
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    client.withdraw(client.acquire("a", "r", inbox))
+    assert isinstance(inbox.get(timeout=WAIT_S), ManagerUnavailable)
+    assert client.snapshot() is None
+    assert not client.wait_connected(0.01)
+    client.close()
+
+
+def test_reconnects_to_a_new_manager(folder: Path) -> None:
+    """Waiting calls fail when the manager goes; the next manager is found, under its new secret."""
+    settings = settings_for(folder, models={"a": {}, "slow": {"load_delay_s": 60}})
+    client = ManagerClient(settings.runtime_dir())
+    client.start()
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    with running_in_thread(settings):
+        assert client.wait_connected(WAIT_S)
+        old = lease(client)
+        client.acquire("slow", "r", inbox)
+    assert not isinstance(inbox.get(timeout=WAIT_S), Granted)
+    wait_until(lambda: client.snapshot() is None)
+    with running_in_thread(settings) as manager:
+        assert client.wait_connected(WAIT_S)
+        lease(client)
+        client.release(old.lease)  # of the manager before: not to be mistaken for a new one
+        assert isinstance(lease(client), Granted)
+        assert leases(manager) == 2
+    client.close()
+
+
+# --- what the server refuses ------------------------------------------------------------------
+
+
+def is_cut_off(sock: socket.socket) -> bool:
+    sock.settimeout(WAIT_S)
+    try:
+        return sock.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        protocol.encode(protocol.Hello("gateway", 1, "wrong")),
+        protocol.encode(protocol.Hello("gateway", 1, "")),
+        protocol.encode(protocol.Acquire(1, "a", "r")),
+        b"\xc1 no msgpack",
+    ],
+)
+def test_stranger_is_refused(manager: Manager, first: bytes) -> None:
+    """A wrong secret, another first message or nonsense end the connection unanswered."""
+    sock = connect(manager.control.address, 5)
+    sock.sendall(pack(first))
+    assert is_cut_off(sock)
+    sock.close()
+
+
+def test_absurd_frame_is_refused(manager: Manager) -> None:
+    """What does not speak this protocol is cut off at its first bytes."""
+    sock = connect(manager.control.address, 5)
+    sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    assert is_cut_off(sock)
+    sock.close()
+
+
+def test_silent_stranger_is_cut_off(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who says nothing is cut off at the deadline."""
+    monkeypatch.setattr(control, "HELLO_DEADLINE_S", 0.05)
+    sock = connect(manager.control.address, 5)
+    assert is_cut_off(sock)
+    sock.close()
+
+
+def test_unknown_worker_is_refused(manager: Manager) -> None:
+    """A worker of a replica that nobody started is refused."""
+    sock = connect(manager.control.address, 5)
+    hello = protocol.Hello("worker", 1, manager.control.secret, "replica-99")
+    sock.sendall(pack(protocol.encode(hello)))
+    assert is_cut_off(sock)
+    sock.close()
+
+
+def test_gateway_may_not_speak_as_a_worker(manager: Manager) -> None:
+    """A message that is not a gateway's ends its connection, after the greeting's snapshot."""
+    sock = connect(manager.control.address, 5)
+    sock.settimeout(WAIT_S)
+    sock.sendall(pack(protocol.encode(protocol.Hello("gateway", 1, manager.control.secret))))
+    frames = FrameReader()
+    first = frames.feed(sock.recv(65536))
+    assert isinstance(protocol.decode_manager(first[0]), protocol.Snapshot)
+    sock.sendall(pack(protocol.encode(protocol.Loading(0.5))))
+    assert is_cut_off(sock)
+    sock.close()
+
+
+def test_control_file_without_a_listener(folder: Path) -> None:
+    """A control file that a dead manager left does no more harm than none."""
+    with RunDirectory.open(folder / "run") as run_dir:
+        run_dir.write_control(f"unix:{folder}/none.sock", "s")
+        client = ManagerClient(folder / "run")
+        client.start()
+        assert not client.wait_connected(0.2)
+        client.close()

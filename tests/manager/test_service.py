@@ -1,0 +1,318 @@
+"""Tests of `tricorn.manager.service`: the manager as a process of its own, with fake engines."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tests.manager.harness import SOURCE, WAIT_S, is_running, settings_for
+from tests.polling import wait_until
+
+from tricorn.engines.base import ModelSpec
+from tricorn.errors import StartupError
+from tricorn.manager.client import ManagerClient
+from tricorn.manager.protocol import Granted, ModelInfo
+from tricorn.manager.run_directory import read_control
+from tricorn.manager.service import pick_default, readiness
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals of posix")
+
+
+class Served:
+    """A manager process, started in `folder`; without a gateway where no port is given."""
+
+    def __init__(self, folder: Path, models: dict[str, Any], **settings: Any) -> None:
+        self.folder = folder
+        self.flags = [] if "port" in settings else ["--without-gateway"]
+        self.run_dir = folder / "run"
+        (folder / "tricorn.yaml").write_text(
+            json.dumps(
+                {
+                    "models": {
+                        name: {"engine": "fake", "engine_args": arguments}
+                        for name, arguments in models.items()
+                    },
+                    "run_dir": str(self.run_dir),
+                    **settings,
+                }
+            )
+        )
+        self.output = (folder / "output.txt").open("w")
+        self.process = self.start()
+        self.client = ManagerClient(self.run_dir)
+        self.client.start()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tricorn.cli", "serve"]
+        return subprocess.Popen(
+            [*command, "--skip-check", *self.flags],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": str(SOURCE)},
+            stdout=self.output,
+            stderr=self.output,
+            start_new_session=True,
+        )
+
+    def text(self) -> str:
+        return (self.folder / "output.txt").read_text()
+
+    def lease(self, model: str = "m") -> Granted:
+        assert self.client.wait_connected(WAIT_S)
+        inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self.client.acquire(model, "r", inbox)
+        answer = inbox.get(timeout=WAIT_S)
+        assert isinstance(answer, Granted)
+        return answer
+
+    def worker_pids(self) -> list[int]:
+        """Of engine workers, as the manager's log names them."""
+        return [int(pid) for pid in set(re.findall(r'"pid": (\d+)[^}]*', self._ready_lines()))]
+
+    def _ready_lines(self) -> str:
+        return "\n".join(line for line in self.text().splitlines() if '"READY"' in line)
+
+    def close(self) -> None:
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.output.close()
+
+
+@pytest.fixture
+def served(folder: Path) -> Iterator[Served]:
+    """A manager with one fake model that is loaded at start."""
+    with closing(Served(folder, {"m": {}})) as found:
+        yield found
+
+
+def test_start_tells_what_there_is(served: Served) -> None:
+    """The default model is loaded at start, the announcement printed, the manager small."""
+    served.client.wait_connected(WAIT_S)
+    wait_until(lambda: "Model    m, context of 4096 tokens" in served.text())
+    wait_until(lambda: (now := served.client.snapshot()) is not None and now.ready)
+    snapshot = served.client.snapshot()
+    assert snapshot is not None
+    assert snapshot.default_model == "m"
+    assert json.loads((served.run_dir / "settings.json").read_text())["models"]["m"]
+    status = Path(f"/proc/{served.process.pid}/status")
+    if status.exists():
+        rss = re.search(r"VmRSS:\s+(\d+) kB", status.read_text())
+        assert rss is not None
+        assert int(rss[1]) < 80 * 1024
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_leaves_nothing_behind(served: Served, number: int) -> None:
+    """A signal ends the manager with 0; its workers and its run directory are gone."""
+    served.client.release(served.lease().lease)
+    (worker,) = served.worker_pids()
+    served.process.send_signal(number)
+    assert served.process.wait(WAIT_S) == 0
+    assert not is_running(worker)
+    assert not served.run_dir.exists()
+
+
+@posix
+def test_stop_waits_for_leases(served: Served) -> None:
+    """What runs is finished first; meanwhile nothing new is taken, and that is said."""
+    lease = served.lease()
+    served.process.send_signal(signal.SIGTERM)
+
+    def is_draining() -> bool:
+        snapshot = served.client.snapshot()
+        return snapshot is not None and snapshot.reason == "Tricorn is shutting down"
+
+    wait_until(is_draining)
+    assert served.process.poll() is None
+    assert is_running(served.worker_pids()[0])
+    served.client.release(lease.lease)
+    assert served.process.wait(WAIT_S) == 0
+
+
+@posix
+def test_stop_waits_no_longer_than_it_may(folder: Path) -> None:
+    """After DRAIN_TIMEOUT_S it ends although a lease is out."""
+    with closing(Served(folder, {"m": {}}, drain_timeout_s=0.2)) as served:
+        served.lease()
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(WAIT_S) == 0
+
+
+@posix
+def test_second_signal_ends_at_once(served: Served) -> None:
+    """A second signal does not wait for leases; nothing is left behind all the same."""
+    served.lease()
+    (worker,) = served.worker_pids()
+    served.process.send_signal(signal.SIGTERM)
+
+    def insist() -> bool:  # one that comes right after the first is taken for the same wish
+        if served.process.poll() is None:
+            served.process.send_signal(signal.SIGTERM)
+        return served.process.poll() is not None
+
+    wait_until(insist)
+    assert served.process.returncode == 130
+    assert not is_running(worker)
+    assert not served.run_dir.exists()
+
+
+@posix
+def test_killed_manager_takes_its_workers_along(served: Served) -> None:
+    """Workers end when the manager is killed, and the next manager starts over what it left."""
+    served.lease()
+    (worker,) = served.worker_pids()
+    served.process.kill()
+    served.process.wait()
+    wait_until(lambda: not is_running(worker))
+    assert (served.run_dir / "control.json").exists()
+    old = read_control(served.run_dir)["secret"]
+    served.process = served.start()
+    wait_until(
+        lambda: (
+            (served.run_dir / "control.json").exists()
+            and read_control(served.run_dir)["secret"] != old
+        )
+    )
+    served.client.release(served.lease().lease)
+    served.process.terminate()
+    assert served.process.wait(WAIT_S) == 0
+
+
+def test_second_manager_is_refused(served: Served) -> None:
+    """A second manager for the same run directory says who has it, and exits with 1."""
+    assert served.client.wait_connected(WAIT_S)
+    second = served.start()
+    assert second.wait(WAIT_S) == 1
+    assert f"tricorn: another Tricorn is running here (pid {served.process.pid})" in served.text()
+    assert served.process.poll() is None
+
+
+def test_failed_default_model_is_told(folder: Path) -> None:
+    """A default model that cannot be loaded does not end the manager; it says why."""
+    with closing(Served(folder, {"m": {"load_error": "out of luck"}})) as served:
+        told = "Model    m – the model m cannot be loaded: out of luck"
+        wait_until(lambda: told in served.text())
+
+        def says_why() -> bool:
+            snapshot = served.client.snapshot()
+            return snapshot is not None and not snapshot.ready and "out of luck" in snapshot.reason
+
+        wait_until(says_why)
+
+
+# --- with the gateway ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def whole(folder: Path) -> Iterator[Served]:
+    """A manager with its gateway on a free port, once it is announced."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with closing(Served(folder, {"m": {}}, port=port, workers=1)) as found:
+        wait_until(lambda: "Try it:" in found.text())
+        yield found
+
+
+def children(pid: int) -> list[int]:
+    """The processes below `pid`, as psutil sees them."""
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+@posix
+def test_announced_line_works(whole: Served) -> None:
+    """The curl line that is printed at start gets an answer when it is pasted."""
+    (line,) = re.findall(r"Try it:  curl (.*)", whole.text())
+    url, _, kind, _, body = shlex.split(line)
+    name, _, value = kind.partition(": ")
+    request = urllib.request.Request(url, body.encode(), {name: value})
+    with urllib.request.urlopen(request, timeout=WAIT_S) as response:
+        answer = json.load(response)
+    assert answer["choices"][0]["message"]["content"] == "Hello!"
+
+
+@posix
+def test_stop_ends_the_gateway(whole: Served) -> None:
+    """A signal ends gunicorn, its workers and the engines, and then the manager with 0."""
+    below = children(whole.process.pid)
+    assert len(below) >= 3
+    whole.client.close()
+    whole.process.terminate()
+    assert whole.process.wait(WAIT_S) == 0
+    assert not [pid for pid in below if is_running(pid)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the gateway's own watch ends it")
+def test_killed_manager_takes_its_gateway_along(whole: Served) -> None:
+    """When the manager is killed nothing of it stays."""
+    below = children(whole.process.pid)
+    whole.process.kill()
+    wait_until(lambda: not [pid for pid in below if is_running(pid)])
+
+
+@posix
+def test_dead_gateway_comes_back(whole: Served) -> None:
+    """A gunicorn that is killed is started again; the model stays loaded."""
+    parents = psutil.Process(whole.process.pid).children()
+    (gunicorn,) = [child for child in parents if "gunicorn" in " ".join(child.cmdline())]
+    (worker,) = whole.worker_pids()
+    before = whole.text().count("gateway connected")
+    gunicorn.kill()
+    wait_until(lambda: whole.text().count("gateway connected") > before)
+    assert is_running(worker)
+
+
+# --- pure parts -------------------------------------------------------------------------------
+
+
+def model(state: Any, fault: str | None = None, name: str = "m") -> ModelInfo:
+    return ModelInfo(name, 0, "fake", "", "fake", 0, state, fault=fault)
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        ([], (False, "there is no model that could be served")),
+        ([model("UNLOADED")], (True, "models are loaded when they are asked for")),
+        ([model("LOADING")], (False, "the model m is loading")),
+        ([model("READY")], (True, "ready")),
+        ([model("FAILED", "broken")], (False, "broken")),
+        ([model("FAILED", "broken"), model("READY", name="n")], (True, "ready")),
+        ([model("UNLOADED", "broken")], (False, "there is no model that could be served")),
+    ],
+)
+def test_readiness(models: list[ModelInfo], expected: tuple[bool, str]) -> None:
+    """Ready is who could answer a request now; otherwise the reason is given."""
+    assert readiness(models, "m") == expected
+
+
+def spec(name: str, fault: str | None = None) -> ModelSpec:
+    return ModelSpec(name, "", "fake", "fake", "", 0, 0, fault=fault)
+
+
+def test_default_model(tmp_path: Path) -> None:
+    """The wish counts, else the first healthy one; a wish that can't be met ends the start."""
+    specs = {"a": spec("a", "broken"), "b": spec("b"), "c": spec("c")}
+    assert pick_default(settings_for(tmp_path), specs) == "b"
+    assert pick_default(settings_for(tmp_path), {}) is None
+    assert pick_default(settings_for(tmp_path, default_model="c"), specs) == "c"
+    with pytest.raises(StartupError, match="broken"):
+        pick_default(settings_for(tmp_path, default_model="a"), specs)
+    with pytest.raises(StartupError, match="'d' does not exist; there are: a, b, c"):
+        pick_default(settings_for(tmp_path, default_model="d"), specs)
