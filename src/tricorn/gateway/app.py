@@ -1,0 +1,41 @@
+"""The application factory: `gunicorn -c gunicorn.conf.py 'tricorn.gateway.app:create_app()'`."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Flask
+
+from tricorn import logs
+from tricorn.config import Settings
+from tricorn.gateway import cors, errors, instance, lifeline, record
+from tricorn.gateway.routes import chat, completions, health, models
+from tricorn.gateway.services import EXTENSION, Manager, Services
+
+
+def create_app(settings: Settings | None = None, manager: Manager | None = None) -> Flask:
+    """The gateway. Connects to nothing before its first request, so it can be preloaded.
+
+    settings: None reads those of the instance in TRICORN_RUN_DIR, or what is configured here.
+    manager: None connects to the one in the run directory. Tests give their own.
+    """
+    if settings is None:
+        settings = instance.settings()
+        logs.set_up(level=settings.log_level, json=settings.log_json(), process="gateway")
+    run_dir = instance.run_dir(settings)
+
+    app = Flask("tricorn.gateway", static_folder=None)
+    # POST bodies do not survive the redirects that Flask would answer with.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    services = Services(settings, run_dir, manager)
+    app.extensions[EXTENSION] = services
+
+    record.register(app)
+    cors.register(app, settings.cors_origins)
+    errors.register(app)
+    for family in (chat, completions, models, health):
+        app.register_blueprint(family.bp)
+    if os.environ.get(lifeline.MANAGED) == "1":
+        services.on_start = lambda: lifeline.hold(run_dir, services.connected)
+    return app

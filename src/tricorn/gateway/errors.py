@@ -1,0 +1,102 @@
+"""The one place where an error becomes an HTTP answer, in OpenAI's envelope."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import orjson
+import structlog
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
+from werkzeug.exceptions import NotFound as WerkzeugNotFound
+
+from tricorn.errors import (
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    RouteNotFound,
+    TricornError,
+)
+from tricorn.gateway import record
+
+log = structlog.get_logger(part="gateway")
+
+CLIENT_GONE_STATUS = 499
+"""nginx's number for it; only the log sees it."""
+
+
+class ClientGone(Exception):
+    """The client closed its connection. Not a TricornError: there is nobody to answer."""
+
+
+def envelope(error: TricornError) -> dict[str, Any]:
+    """OpenAI's error object. `param` is there even when null, `code` is always a string."""
+    return {
+        "error": {
+            "message": error.message,
+            "type": error.type,
+            "param": error.param,
+            "code": error.code,
+        }
+    }
+
+
+def answer(error: TricornError) -> Response:
+    response = Response(
+        orjson.dumps(envelope(error)), status=error.status, mimetype="application/json"
+    )
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    return response
+
+
+def register(app: Flask) -> None:
+    """Answer every error of `app` in OpenAI's envelope."""
+    app.register_error_handler(TricornError, _tricorn_error)
+    app.register_error_handler(ClientGone, _client_gone)
+    app.register_error_handler(HTTPException, _http_exception)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _tricorn_error(error: TricornError) -> Response:
+    record.current().error = error.code
+    if error.status >= 500:
+        record.current().message = error.message
+    return answer(error)
+
+
+def _client_gone(error: ClientGone) -> Response:
+    record.current().error = "client_gone"
+    return Response(status=CLIENT_GONE_STATUS)
+
+
+def _http_exception(error: HTTPException) -> Response:
+    match error:
+        case WerkzeugNotFound():
+            return _tricorn_error(
+                RouteNotFound(f"Unknown request URL: {request.method} {request.path}.")
+            )
+        case WerkzeugMethodNotAllowed():
+            allowed = ", ".join(sorted(error.valid_methods or ()))
+            response = _tricorn_error(
+                MethodNotAllowed(
+                    f"{request.method} is not allowed on {request.path}; allowed: {allowed}."
+                )
+            )
+            response.headers["Allow"] = allowed
+            return response
+        case _ if error.code is not None and error.code < 400:
+            return Response(status=error.code, headers=dict(error.get_headers()))
+        case _:
+            response = _tricorn_error(InvalidRequest(error.description or error.name))
+            response.status_code = error.code or 400
+            return response
+
+
+def _unexpected(error: Exception) -> Response:
+    log.exception("request failed", request_id=record.current().request_id)
+    return _tricorn_error(
+        InternalError(f"Tricorn failed on this request ({record.current().request_id}).")
+    )

@@ -1,0 +1,91 @@
+"""gunicorn's configuration: what its master executes first, in every way that it can be started.
+
+A manager starts gunicorn with TRICORN_MANAGED=1 and TRICORN_RUN_DIR. By hand, gunicorn.conf.py in
+the project's folder imports all of this; then the gateway uses the manager that runs already, or
+one that is started here and ends with gunicorn.
+
+reuse_port stays off: each worker would bind for itself, so a port in use would go unnoticed,
+connections waiting for a worker that dies would be lost, and there would be none to wait at while
+the only worker reloads.
+"""
+
+# ruff: noqa: E402 (patching comes before every other import, or locks made before it stay real)
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tricorn import logs
+from tricorn.errors import StartupError
+from tricorn.gateway import instance, lifeline
+from tricorn.gateway.companion import Companion, end_with_parent
+from tricorn.gateway.gunicorn_log import GunicornLog
+from tricorn.gateway.services import EXTENSION, Services
+
+try:
+    _settings = instance.settings()
+except StartupError as error:
+    sys.exit(f"tricorn: {error.message}")
+logs.set_up(level=_settings.log_level, json=_settings.log_json(), process="gateway")
+
+_managed = os.environ.get(lifeline.MANAGED) == "1"
+_run_dir = instance.run_dir(_settings)
+_companion: Companion | None = None
+if _managed:
+    end_with_parent()
+else:
+    # For create_app, which is called in this process or one forked from it.
+    os.environ[instance.RUN_DIR] = str(_run_dir)
+
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+bind = f"{_host}:{_settings.port}"
+workers = _settings.gateway_workers()
+worker_class = "gevent"
+worker_connections = 4096
+# Forked from one loaded application, workers share most of their memory. In dev each loads its own,
+# so that `reload` brings changed sources in; the loaded models live in other processes.
+preload_app = _settings.mode == "prod"
+reload = _settings.mode == "dev"
+# A recycled worker would cut its streams.
+max_requests = 0
+graceful_timeout = max(1, math.ceil(_settings.drain_timeout_s))
+timeout = 60
+keepalive = 75
+# The default control socket is one for all of a user's gunicorns.
+control_socket_disable = True
+# Heartbeat files on a disk that stalls would get healthy workers killed.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+logger_class = GunicornLog
+proc_name = "tricorn-gateway"
+
+
+def on_starting(server: Any) -> None:
+    """Have a manager when gunicorn was started by hand."""
+    global _companion
+    pid = instance.manager_pid(_run_dir)
+    if not _managed and (pid is None or not instance.is_alive(pid)):
+        _companion = Companion(_settings, _run_dir)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Connect to the manager now: it pushes what the first request needs."""
+    services = getattr(worker.wsgi, "extensions", {}).get(EXTENSION)
+    if isinstance(services, Services):
+        services.start()
+
+
+def on_exit(server: Any) -> None:
+    """End the manager that was started here."""
+    if _companion is not None:
+        _companion.end(_settings.drain_timeout_s)

@@ -1,0 +1,195 @@
+"""From a generation to an HTTP answer: one object, or a stream of events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+import orjson
+import structlog
+from flask import Response, request
+
+from tricorn.chat.response import Builder, Head, WholeBuilder, fingerprint, new_id
+from tricorn.errors import InternalError, TricornError
+from tricorn.gateway import record, sse
+from tricorn.gateway.errors import ClientGone
+from tricorn.gateway.generation import Ended, Generation, Grown, Job, Leased, PromptTaken
+from tricorn.gateway.record import Record
+from tricorn.gateway.services import services
+
+log = structlog.get_logger(part="gateway")
+
+MAX_BATCH = 64
+"""Events that are put into one write when they have piled up behind a slow client."""
+
+BuilderT = TypeVar("BuilderT", bound=Builder)
+
+
+def json(value: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status=status, mimetype="application/json")
+
+
+def whole(job: Job, make: Callable[[Head], WholeBuilder], *, prefix: str) -> Response:
+    """Wait for the whole answer. TricornError or ClientGone when there is none."""
+    facts = record.current()
+    facts.stream = False
+    interval = services().settings.sse_keepalive_s
+    generation = Generation(services(), job, _client_socket())
+    maker = _Maker(make, prefix, facts)
+    try:
+        while True:
+            event = generation.next(interval)
+            if event is not None:
+                maker.feed(event)
+            if isinstance(event, Ended):
+                assert maker.builder is not None
+                return json(maker.builder.result())
+    finally:
+        generation.close()
+        maker.note()
+
+
+def stream(job: Job, make: Callable[[Head], Builder], *, prefix: str) -> Response:
+    """Wait for the first token, or for the first keep-alive comment, then stream.
+
+    TricornError or ClientGone where it fails before that.
+    """
+    facts = record.current()
+    facts.stream = True
+    interval = services().settings.sse_keepalive_s
+    generation = Generation(services(), job, _client_socket())
+    pieces = _pieces(generation, _Maker(make, prefix, facts), interval)
+    return Response(
+        _Begun(next(pieces), pieces),
+        mimetype=sse.MIMETYPE,
+        headers=sse.HEADERS,
+    )
+
+
+class _Begun:
+    """A stream whose first piece is already known. The server closes it, sent or not."""
+
+    def __init__(self, first: bytes, rest: Iterator[bytes]) -> None:
+        self._first: bytes | None = first
+        self._rest = rest
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return next(self._rest)
+
+    def close(self) -> None:
+        close = getattr(self._rest, "close", None)
+        if close is not None:
+            close()
+
+
+def _pieces(generation: Generation, maker: _Maker[Any], interval_s: float) -> Iterator[bytes]:
+    """What to write, piece by piece. Raises only before the first piece."""
+    begun = ended = False
+    chunks: list[bytes] = []
+    try:
+        while not ended:
+            event = generation.next(interval_s)
+            silent = event is None
+            for _ in range(MAX_BATCH):
+                if event is None:
+                    break
+                if isinstance(event, Leased):
+                    # A second lease: what the lost engine gave was not sent, and never will be.
+                    chunks.clear()
+                chunks += maker.feed(event)
+                ended = isinstance(event, Ended)
+                if ended:
+                    break
+                event = generation.next(0)
+            if chunks:
+                generation.committed = True
+            if chunks or silent or ended:
+                begun = True
+                piece = _piece(chunks, ended=ended)
+                chunks.clear()
+                yield piece
+    except TricornError as error:
+        if not begun:
+            raise
+        maker.facts.error = error.code
+        maker.facts.message = error.message
+        yield sse.frame(chunks) + sse.error_event(error)
+    except ClientGone:
+        maker.facts.error = "client_gone"
+        if not begun:
+            raise
+    except Exception as error:
+        if not begun:
+            raise
+        maker.facts.error = InternalError.code
+        maker.facts.message = f"{type(error).__name__}: {error}"
+        log.exception("stream failed", request_id=maker.facts.request_id)
+        yield sse.error_event(InternalError("Tricorn failed while it was streaming."))
+    finally:
+        generation.close()
+        maker.note()
+
+
+def _piece(chunks: list[bytes], *, ended: bool) -> bytes:
+    if ended:
+        return sse.frame(chunks) + sse.DONE
+    return sse.frame(chunks) if chunks else sse.KEEP_ALIVE
+
+
+class _Maker(Generic[BuilderT]):
+    """Makes the builder when a lease tells which model answers, and feeds it."""
+
+    def __init__(self, make: Callable[[Head], BuilderT], prefix: str, facts: Record) -> None:
+        self._make = make
+        self._prefix = prefix
+        self.facts = facts
+        self.builder: BuilderT | None = None
+
+    def feed(self, event: Leased | PromptTaken | Grown | Ended) -> list[bytes]:
+        if isinstance(event, Leased):
+            self.facts.retried = event.retried
+            # After a retry, what the lost engine gave is forgotten with the builder that has it.
+            self.builder = self._make(
+                Head(
+                    id=new_id(self._prefix),
+                    created=int(time.time()),
+                    model=event.model_id,
+                    fingerprint=fingerprint(event.model_id, event.model),
+                )
+            )
+            return []
+        builder = self.builder
+        assert builder is not None, "engines speak only after the lease"
+        match event:
+            case PromptTaken(position, tokens, text):
+                return builder.started(position, tokens, text)
+            case Grown(position, delta):
+                self.facts.first_token()
+                return builder.delta(position, delta)
+            case Ended():
+                return builder.end()
+
+    def note(self) -> None:
+        """Put the counts into the request's record."""
+        if self.builder is None:
+            return
+        tally = self.builder.tally
+        self.facts.prompt_tokens = tally.prompt_tokens
+        self.facts.completion_tokens = tally.completion_tokens
+        self.facts.cached_tokens = tally.cached_tokens
+        if tally.finish_reasons:
+            reasons = dict.fromkeys(tally.finish_reasons.values())
+            self.facts.finish_reason = ",".join(reasons)
+
+
+def _client_socket() -> Any:
+    """The connection, where the server shows it: gunicorn, and werkzeug's own server."""
+    environ = request.environ
+    return environ.get("gunicorn.socket") or environ.get("werkzeug.socket")

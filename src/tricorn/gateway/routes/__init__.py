@@ -1,0 +1,1 @@
+"""One file an API family. A handler reads parse → call → respond."""

@@ -1,0 +1,41 @@
+"""`POST /v1/completions`"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from tricorn.chat.text_completion import TextChunks, TextCompletion
+from tricorn.gateway import record, respond
+from tricorn.gateway.generation import Job
+from tricorn.gateway.incoming import parse
+from tricorn.schemas.completions import CompletionRequest
+
+bp = Blueprint("completions", __name__)
+
+
+@bp.post("/v1/completions")
+def create() -> Response:
+    call = parse(CompletionRequest)
+    prompts = call.prompts()
+    logprobs = call.logprobs is not None
+    job = Job(call.model, record.current().request_id, prompts, call.sampling(), echo=call.echo)
+    if call.stream:
+        return respond.stream(
+            job,
+            lambda head: TextChunks(
+                head,
+                n=call.n,
+                prompts=len(prompts),
+                include_usage=call.include_usage,
+                logprobs=logprobs,
+                echo=call.echo,
+            ),
+            prefix="cmpl",
+        )
+    return respond.whole(
+        job,
+        lambda head: TextCompletion(
+            head, n=call.n, prompts=len(prompts), logprobs=logprobs, echo=call.echo
+        ),
+        prefix="cmpl",
+    )

@@ -1,0 +1,113 @@
+"""What the handlers of one gateway process share, made after the fork and at first use."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Protocol, cast
+
+from flask import current_app
+
+from tricorn.config import Settings
+from tricorn.errors import ManagerUnavailable
+from tricorn.gateway import disconnect
+from tricorn.manager.protocol import Snapshot
+from tricorn.worker.client import EnginePool
+
+FIRST_CONNECTION_S = 2.0
+"""A gateway that has just started waits this long for its manager before it answers 503."""
+EXTENSION = "tricorn"
+
+
+class Manager(Protocol):
+    """What the gateway needs of `manager.client.ManagerClient`; tests give their own."""
+
+    def start(self) -> None: ...
+
+    def snapshot(self) -> Snapshot | None: ...
+
+    def wait_connected(self, timeout_s: float) -> bool: ...
+
+    def acquire(self, model: str, request_id: str, inbox: SimpleQueue[object]) -> int: ...
+
+    def withdraw(self, call: int) -> None: ...
+
+    def release(self, lease: int, *, lost: bool = False) -> None: ...
+
+
+class Services:
+    """manager: None makes a `ManagerClient` for the run directory."""
+
+    def __init__(self, settings: Settings, run_dir: Path, manager: Manager | None = None) -> None:
+        self.settings = settings
+        self.run_dir = run_dir
+        self._given = manager
+        self._pid: int | None = None
+        self._lock = threading.Lock()
+        self._met_manager = False
+        self._started_at = 0.0
+        self.on_start: Callable[[], None] = lambda: None
+        """Called once in each process that serves."""
+
+    def start(self) -> None:
+        """Connect, unless this process has done so already. Never in the process that preloads."""
+        if self._pid == os.getpid():
+            return
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            self._engines = EnginePool()
+            self._watcher = disconnect.create()
+            self._manager = self._given or _manager_client(self.run_dir)
+            self._manager.start()
+            self._started_at = time.monotonic()
+            self._pid = os.getpid()
+            self.on_start()
+
+    def connected(self) -> bool:
+        """Whether the manager can be reached now."""
+        return self._manager.snapshot() is not None
+
+    @property
+    def engines(self) -> EnginePool:
+        self.start()
+        return self._engines
+
+    @property
+    def watcher(self) -> disconnect.Watcher:
+        self.start()
+        return self._watcher
+
+    @property
+    def manager(self) -> Manager:
+        """The connection to the manager; waited for at the process's beginning, and only then."""
+        self.start()
+        if not self._met_manager:
+            left = self._started_at + FIRST_CONNECTION_S - time.monotonic()
+            self._met_manager = left <= 0 or self._manager.wait_connected(left)
+        return self._manager
+
+    def snapshot(self) -> Snapshot:
+        """The newest of what the manager pushed. ManagerUnavailable while not connected."""
+        snapshot = self.manager.snapshot()
+        if snapshot is None:
+            raise ManagerUnavailable(
+                "The gateway has no connection to Tricorn's manager; it goes on trying.",
+                retry_after_s=1,
+            )
+        return snapshot
+
+
+def _manager_client(run_dir: Path) -> Manager:
+    from tricorn.manager.client import ManagerClient
+
+    return ManagerClient(run_dir)
+
+
+def services() -> Services:
+    """Of the application that handles the current request."""
+    return cast(Services, current_app.extensions[EXTENSION])

@@ -1,0 +1,83 @@
+"""A manager's control socket, as much of it as a gateway process needs in a test."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+from tricorn.config import Settings
+from tricorn.manager import protocol
+from tricorn.wire import FrameReader, pack
+
+
+class ControlServer:
+    """Grants every lease on one worker. `released` gets what gateways give back."""
+
+    def __init__(self, settings: Settings, worker: Any, *, pid: int | None = None) -> None:
+        self.run_dir = settings.runtime_dir()
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        path = self.run_dir / "control.sock"
+        self._worker = worker
+        self.released: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._connections: list[socket.socket] = []
+        (self.run_dir / "settings.json").write_text(settings.model_dump_json())
+        control = {"address": f"unix:{path}", "secret": "s", "pid": pid or os.getpid()}
+        (self.run_dir / "control.json").write_text(json.dumps(control))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self._connections.append(connection)
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        frames = FrameReader()
+        with contextlib.suppress(OSError):
+            while received := connection.recv(65536):
+                for payload in frames.feed(received):
+                    answer = self._answer(protocol.decode_client(payload))
+                    if answer is not None:
+                        connection.sendall(pack(protocol.encode(answer)))
+
+    def _answer(self, message: protocol.ClientMessage) -> protocol.ManagerMessage | None:
+        match message:
+            case protocol.Hello():
+                model = protocol.ModelInfo("m", 0, "fake", "a test", "fake", 0, "READY")
+                return protocol.Snapshot(1, [model], True, "all well", "m")
+            case protocol.Acquire(call, model):
+                address = self._worker.address
+                return protocol.Granted(call, call, address, "test", model, self._worker.model)
+            case protocol.Release(lost=lost):
+                self.released.put(lost)
+        return None
+
+    def close(self) -> None:
+        self._listener.close()
+        for connection in self._connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+        (self.run_dir / "control.sock").unlink(missing_ok=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def root() -> Path:
+    """The project's folder."""
+    return Path(__file__).resolve().parents[2]

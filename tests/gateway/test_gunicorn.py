@@ -1,0 +1,230 @@
+"""The gateway under real gunicorn and gevent, over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.gateway.control_server import ControlServer, free_port, root
+from tests.gateway.engines import ScriptedWorker
+
+from tricorn.config import Settings
+from tricorn.engines.base import TokenDelta
+from tricorn.worker.protocol import Delta, Finished, Started
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="gunicorn needs POSIX")
+MAX_RSS_MB = 80
+
+
+class Gunicorn:
+    """gunicorn's master as a manager starts it, or as a person does."""
+
+    def __init__(self, settings: Settings, *, managed: bool = True) -> None:
+        self.port = settings.port
+        environment = os.environ | {
+            "PYTHONPATH": str(root() / "src"),
+            "TRICORN_RUN_DIR": str(settings.runtime_dir()),
+        }
+        if managed:
+            environment["TRICORN_MANAGED"] = "1"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-c", str(root() / "gunicorn.conf.py"),
+             "tricorn.gateway.app:create_app()"],
+            env=environment,
+        )  # fmt: skip
+        wait_for(self._answers)
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, "gunicorn ended"
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{self.port}/health").status_code == 200
+        return False
+
+    def post(self, body: dict[str, Any]) -> socket.socket:
+        """Send a chat request; the connection, on which nothing has been read."""
+        payload = json.dumps({"model": "m", **body}).encode()
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=5)
+        head = (
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(payload)}\r\n\r\n"
+        )
+        connection.sendall(head.encode() + payload)
+        return connection
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(15)
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 15) -> None:
+    """Poll until `condition` holds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[ScriptedWorker]:
+    scripted = ScriptedWorker()
+    yield scripted
+    scripted.close()
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("g")
+    return Settings(
+        run_dir=folder,
+        port=free_port(),
+        workers=1,
+        drain_timeout_s=1,
+        sse_keepalive_s=0.3,
+        max_body_bytes=100_000,
+    )
+
+
+@pytest.fixture(scope="module")
+def control(settings: Settings, worker: ScriptedWorker) -> Iterator[ControlServer]:
+    server = ControlServer(settings, worker)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def gunicorn(settings: Settings, control: ControlServer) -> Iterator[Gunicorn]:
+    running = Gunicorn(settings)
+    yield running
+    running.close()
+
+
+MESSAGES = [{"role": "user", "content": "x"}]
+
+
+def test_close_during_a_stream_cancels(
+    gunicorn: Gunicorn, worker: ScriptedWorker, control: ControlServer
+) -> None:
+    """The engine hears of a client that left mid-stream while no token was flowing."""
+    connection = gunicorn.post({"messages": MESSAGES, "stream": True})
+    start = worker.started()
+    worker.send(Started(start.id, 3), Delta(start.id, TokenDelta(0, "Hi", [1])))
+    received = b""
+    while b'"Hi"' not in received:
+        received += connection.recv(65536)
+    assert received.startswith(b"HTTP/1.1 200 OK")
+
+    connection.close()
+    closed = time.monotonic()
+    assert worker.cancelled() == start.id
+    assert time.monotonic() - closed < 0.1
+    assert control.released.get(timeout=5) is False
+
+
+def test_close_while_collecting_cancels(gunicorn: Gunicorn, worker: ScriptedWorker) -> None:
+    """The engine hears of a client that left before its whole answer was ready."""
+    connection = gunicorn.post({"messages": MESSAGES})
+    start = worker.started()
+    worker.send(Started(start.id, 3), Delta(start.id, TokenDelta(0, "Hi", [1])))
+    connection.close()
+    closed = time.monotonic()
+    assert worker.cancelled() == start.id
+    assert time.monotonic() - closed < 0.1
+
+
+def test_silence_is_filled_with_comments(gunicorn: Gunicorn, worker: ScriptedWorker) -> None:
+    """While nothing flows, a stream gets comments, and then goes on as if nothing had been."""
+    connection = gunicorn.post({"messages": MESSAGES, "stream": True})
+    start = worker.started()
+    received = b""
+    while received.count(b": keep-alive\n\n") < 2:
+        received += connection.recv(65536)
+    worker.send(
+        Started(start.id, 3), Delta(start.id, TokenDelta(0, "Hi", [1], "stop")), Finished(start.id)
+    )
+    while b"data: [DONE]" not in received:
+        received += connection.recv(65536)
+    connection.close()
+
+
+def test_a_lost_engine_ends_the_stream_with_an_error(
+    gunicorn: Gunicorn, worker: ScriptedWorker, control: ControlServer
+) -> None:
+    """An error event and no [DONE], when tokens had been sent; the replica is reported lost."""
+    while not control.released.empty():
+        control.released.get()
+    connection = gunicorn.post({"messages": MESSAGES, "stream": True})
+    start = worker.started()
+    worker.send(Started(start.id, 3), Delta(start.id, TokenDelta(0, "Hi", [1])))
+    received = b""
+    while b'"Hi"' not in received:
+        received += connection.recv(65536)
+    worker.hang_up()
+    while b"\r\n0\r\n\r\n" not in received:
+        received += connection.recv(65536)
+    assert b'"code":"engine_lost"' in received
+    assert b"[DONE]" not in received
+    assert control.released.get(timeout=5) is True
+    connection.close()
+
+
+def test_memory_of_a_worker(gunicorn: Gunicorn) -> None:
+    """A gateway worker stays under 80 MB."""
+    psutil = pytest.importorskip("psutil")
+    children = psutil.Process(gunicorn.process.pid).children()
+    assert len(children) == 1
+    assert children[0].memory_info().rss / 1e6 < MAX_RSS_MB
+
+
+def test_chunked_body(gunicorn: Gunicorn) -> None:
+    """A body without a length is read whole, and refused once it is over the limit."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{gunicorn.port}") as client:
+        answer = client.post(
+            "/v1/chat/completions",
+            content=iter([b'{"model":"m","mess', b'ages":[]}']),
+            headers={"Content-Type": "application/json"},
+        )
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] == "messages"
+        endless = client.post(
+            "/v1/chat/completions",
+            content=iter([b'"' + b"x" * 50_000] * 3),
+            headers={"Content-Type": "application/json"},
+        )
+        assert endless.status_code == 413
+
+
+def test_a_managed_gateway_ends_with_its_manager(tmp_path: Path, worker: ScriptedWorker) -> None:
+    """When the manager's process is gone, gunicorn ends by itself."""
+    manager = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    settings = Settings(run_dir=tmp_path, port=free_port(), workers=1, drain_timeout_s=1)
+    control = ControlServer(settings, worker, pid=manager.pid)
+    gateway = Gunicorn(settings)
+    manager.kill()
+    manager.wait()
+    control.close()
+    assert gateway.process.wait(15) == 0
+
+
+def test_reload_in_dev_keeps_serving(tmp_path: Path, worker: ScriptedWorker) -> None:
+    """SIGHUP, which is what a source change comes to, leaves the port answering."""
+    settings = Settings(run_dir=tmp_path, port=free_port(), mode="dev", drain_timeout_s=1)
+    control = ControlServer(settings, worker)
+    gateway = Gunicorn(settings)
+    try:
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_for(gateway._answers)
+        assert httpx.get(f"http://127.0.0.1:{settings.port}/ready").status_code == 200
+    finally:
+        gateway.close()
+        control.close()
