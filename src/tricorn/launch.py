@@ -1,0 +1,145 @@
+"""The work behind `run.py`: install what is missing, then become the server, or run the tests.
+
+Standard library only: it runs in whatever Python the user has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tricorn import environments, installer
+from tricorn.environments import Environment, InstallError
+
+NOT_ON_WINDOWS = (
+    "Tricorn cannot start: its HTTP server (gunicorn) does not run on Windows. Use WSL 2: "
+    "wsl --install, then start run.py inside of it"
+)
+
+
+def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The flags, and what stands after `--`. Exits with a usage message where they are wrong."""
+    flags, rest = list(argv), []
+    if "--" in flags:
+        at = flags.index("--")
+        flags, rest = flags[:at], flags[at + 1 :]
+    parser = argparse.ArgumentParser(
+        prog="run.py",
+        description="Start Tricorn: one OpenAI-compatible server over several engines.",
+        epilog="In --mode test everything after -- goes to pytest: run.py --mode test -- -k chat",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--mode", choices=["dev", "prod", "test"], help="default: prod")
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", help="port to listen on (8000)")
+    parser.add_argument("--model", help="the model to load at start: a name in models/ or a file")
+    parser.add_argument("--workers", help="gateway processes")
+    parser.add_argument("--config", help="settings file (tricorn.yaml)")
+    parser.add_argument("--debug", action="store_true", help="log much more")
+    parser.add_argument(
+        "--skip-check", action="store_true", help="start at once, without checking what is there"
+    )
+    options = parser.parse_args(flags)
+    if rest and options.mode != "test":
+        parser.error("arguments after -- are for pytest: they need --mode test")
+    return options, rest
+
+
+def serve_flags(options: argparse.Namespace, directory: Path) -> list[str]:
+    """The flags for `tricorn serve`; paths made absolute, as they are relative to `directory`."""
+    given: list[str] = []
+    for name in ("mode", "host", "port", "model", "workers", "config"):
+        value = getattr(options, name)
+        if value is None:
+            continue
+        is_path = name == "config" or (name == "model" and (directory / value).is_file())
+        given += [f"--{name}", str((directory / value).resolve()) if is_path else value]
+    if options.debug:
+        given.append("--debug")
+    if options.skip_check:
+        given.append("--skip-check")
+    return given
+
+
+def main(argv: Sequence[str], project: str | Path) -> int:
+    """Do what the flags say; returns an exit code only where it does not become the server."""
+    options, pytest_arguments = parse(argv)
+    project, directory = Path(project), Path.cwd()
+    # Settings, models/ and logs/ are the project folder's, wherever run.py was started from.
+    os.chdir(project)
+    gateway = installer.gateway_environment(project)
+    if sys.platform == "win32" and options.mode != "test":
+        print(NOT_ON_WINDOWS, file=sys.stderr)
+        return 1
+    try:
+        if options.mode == "test":
+            return _test(project, gateway, pytest_arguments, argv)
+        if options.skip_check:
+            if not gateway.python.exists():
+                raise InstallError("nothing is installed yet: run it once without --skip-check")
+        else:
+            _ensure_gateway(gateway, project, argv)
+    except InstallError as error:
+        print(f"\nTricorn cannot start: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; the next run goes on from here.", file=sys.stderr)
+        return 130
+    python = str(gateway.python)
+    return _become([python, "-m", "tricorn.cli", "serve", *serve_flags(options, directory)])
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _ensure_gateway(gateway: Environment, project: Path, argv: Sequence[str]) -> None:
+    inside = Path(sys.prefix).resolve() == gateway.path.resolve()
+    base = getattr(sys, "_base_executable", sys.executable)
+    if inside and not environments.is_whole(gateway) and base != sys.executable:
+        # Started with .venv's own Python, which is about to be made anew: go on outside of it.
+        raise SystemExit(_become([base, str(project / "run.py"), *argv]))
+    environments.ensure(gateway, _say)
+
+
+def _become(command: list[str]) -> int:
+    """Replace this process, so that signals and the exit code are the server's own."""
+    sys.stdout.flush()
+    if os.name == "posix":
+        os.execv(command[0], command)
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # The child got it as well, and ends in its own time.
+
+
+def _test(
+    project: Path, gateway: Environment, pytest_arguments: Sequence[str], argv: Sequence[str]
+) -> int:
+    """Install what the tests need and run them; with arguments for pytest only that."""
+    _ensure_gateway(gateway, project, argv)
+    environments.ensure(installer.test_environment(project), _say)
+    engines_dir = Path(os.environ.get("ENGINES_DIR") or ".engines")
+    for name in installer.ENGINES:
+        environments.ensure(installer.engine_environment(name, engines_dir, project=project), _say)
+    installer.ensure_default_model(project / "models", say=_say)
+
+    python = str(gateway.python)
+    checks = {"pytest": [python, "-m", "pytest", *pytest_arguments]}
+    if not pytest_arguments:
+        checks = {"ruff": [python, "-m", "ruff", "check"], "mypy": [python, "-m", "mypy"]} | checks
+    codes: dict[str, int] = {}
+    for name, command in checks.items():
+        _say(f"\n== {name}")
+        codes[name] = subprocess.run(command, cwd=project, check=False).returncode
+    failed = [name for name, code in codes.items() if code != 0]
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}", file=sys.stderr)
+    # pytest's own code where it failed: 5 (no tests), 2 (interrupted) mean something to callers.
+    return codes["pytest"] or (1 if failed else 0)

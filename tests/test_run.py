@@ -1,0 +1,209 @@
+"""run.py reads its flags, installs what is missing and becomes the server."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tricorn import environments, installer, launch
+from tricorn.environments import Environment, InstallError
+
+PROJECT = Path(__file__).resolve().parents[1]
+BEFORE_INSTALL = [
+    "__init__",
+    "environments",
+    "file_lock",
+    "install_faults",
+    "installer",
+    "launch",
+    "long_commands",
+    "package_tools",
+]
+
+
+class Became(Exception):
+    """Stands for the process that run.py turned into."""
+
+
+@pytest.fixture
+def became(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Commands that run.py became; none truly is."""
+    seen: list[list[str]] = []
+
+    def become(command: list[str]) -> int:
+        seen.append(command)
+        return 0
+
+    monkeypatch.setattr(launch, "_become", become)
+    monkeypatch.chdir(PROJECT)
+    return seen
+
+
+@pytest.fixture
+def ensured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Environments that were asked for."""
+    seen: list[str] = []
+
+    def ensure(environment: Environment, say: object) -> Path:
+        seen.append(environment.title)
+        return environment.python
+
+    monkeypatch.setattr(environments, "ensure", ensure)
+    return seen
+
+
+@pytest.mark.parametrize("module", BEFORE_INSTALL)
+def test_what_runs_before_the_install_needs_no_package(module: str) -> None:
+    """Only the standard library and each other are imported."""
+    tree = ast.parse((PROJECT / "src" / "tricorn" / f"{module}.py").read_text(encoding="utf-8"))
+    names: set[str] = set()
+    lazy = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.If)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in lazy:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "tricorn":
+            names |= {f"tricorn.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    ours = {f"tricorn.{name}" for name in BEFORE_INSTALL}
+    foreign = {n for n in names if n.split(".")[0] not in sys.stdlib_module_names} - ours
+    assert foreign == set()
+
+
+def test_an_old_python_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence with the fix, before anything that an old Python cannot read."""
+    monkeypatch.setattr(sys, "version_info", (3, 8, 18, "final", 0))
+    main = runpy.run_path(str(PROJECT / "run.py"))["main"]
+    assert main() == 1
+    message = capsys.readouterr().err
+    assert "needs Python 3.11 or newer, and this is Python 3.8" in message
+    assert "python3.12 run.py" in message
+
+
+def test_an_old_python_can_read_run_py() -> None:
+    """No syntax that came after Python 3.0, which is also what Python 2.7 reads here."""
+    tree = ast.parse((PROJECT / "run.py").read_text(encoding="utf-8"), feature_version=(3, 4))
+    for node in ast.walk(tree):
+        assert not isinstance(node, ast.JoinedStr | ast.AnnAssign | ast.NamedExpr | ast.Match)
+        if isinstance(node, ast.FunctionDef):
+            assert node.returns is None
+
+
+def test_flags_go_on_to_the_server(became: list[list[str]], ensured: list[str]) -> None:
+    """As they were given, and only those that were given."""
+    flags = ["--mode", "dev", "--host", "0.0.0.0", "--port", "81", "--workers", "3", "--debug"]
+    launch.main([*flags, "--model", "tiny"], PROJECT)
+    python = str(installer.gateway_environment(PROJECT).python)
+    wanted = ["--mode", "dev", "--host", "0.0.0.0", "--port", "81", "--model", "tiny"]
+    assert became == [
+        [python, "-m", "tricorn.cli", "serve", *wanted, "--workers", "3", "--debug"]
+    ]
+    assert ensured == ["gateway"]
+
+
+def test_paths_are_the_callers(
+    became: list[list[str]], ensured: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--config and a model file are looked for where run.py was started, not where it lies."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.gguf").write_bytes(b"GGUF")
+    launch.main(["--config", "my.yaml", "--model", "tiny.gguf"], PROJECT)
+    model, config = str(tmp_path / "tiny.gguf"), str(tmp_path / "my.yaml")
+    assert became[0][4:] == ["--model", model, "--config", config]
+    assert Path.cwd() == PROJECT
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--modle", "x"], "--modle"),
+        (["--mode", "fast"], "invalid choice: 'fast'"),
+        (["--", "-k", "x"], "--mode test"),
+    ],
+)
+def test_wrong_flags_are_refused(
+    flags: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With exit code 2 and the reason."""
+    with pytest.raises(SystemExit) as ended:
+        launch.parse(flags)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_what_cannot_be_installed_is_one_sentence(
+    became: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No traceback, exit code 1, and nothing is started."""
+
+    def fail(environment: Environment, say: object) -> Path:
+        raise InstallError("the disk is full")
+
+    monkeypatch.setattr(environments, "ensure", fail)
+    assert launch.main([], PROJECT) == 1
+    assert capsys.readouterr().err == "\nTricorn cannot start: the disk is full\n"
+    assert became == []
+
+
+def test_skip_check_needs_an_install(
+    became: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It skips the look at what is there, not the first install."""
+    assert launch.main(["--skip-check"], tmp_path) == 1
+    assert "run it once without --skip-check" in capsys.readouterr().err
+    assert became == []
+
+
+def test_mode_test_runs_everything(
+    ensured: list[str], monkeypatch: pytest.MonkeyPatch, became: list[list[str]]
+) -> None:
+    """All environments and the model, then ruff, mypy and pytest; one failure fails the run."""
+    ran: list[str] = []
+    codes = {"ruff": 1, "mypy": 0, "pytest": 0}
+
+    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        ran.append(command[2])
+        return subprocess.CompletedProcess(command, codes[command[2]])
+
+    fetched: list[Path] = []
+    monkeypatch.setattr(launch.subprocess, "run", run)
+    monkeypatch.setattr(
+        installer, "ensure_default_model", lambda folder, **_: fetched.append(folder)
+    )
+    assert launch.main(["--mode", "test"], PROJECT) == 1
+    assert ensured == ["gateway", "test", "llamacpp"]
+    assert fetched == [PROJECT / "models"]
+    assert ran == ["ruff", "mypy", "pytest"]
+    assert became == []
+
+
+def test_arguments_for_pytest_run_pytest_alone(
+    ensured: list[str], monkeypatch: pytest.MonkeyPatch, became: list[list[str]]
+) -> None:
+    """`-- -k chat` is for the quick turn, and its exit code is pytest's own."""
+    ran: list[list[str]] = []
+
+    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        ran.append(command[1:])
+        return subprocess.CompletedProcess(command, 5)
+
+    monkeypatch.setattr(launch.subprocess, "run", run)
+    monkeypatch.setattr(installer, "ensure_default_model", lambda folder, **_: folder)
+    assert launch.main(["--mode", "test", "--", "-k", "chat"], PROJECT) == 5
+    assert ran == [["-m", "pytest", "-k", "chat"]]
