@@ -1,0 +1,1 @@
+"""Tricorn beside other servers: same machine, same model, same load, taking turns."""

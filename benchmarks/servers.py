@@ -1,0 +1,94 @@
+"""Starts and ends the servers that are compared."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class Server:
+    """A server process in a session of its own; a context manager."""
+
+    def __init__(self, name: str, command: list[str], port: int, ready: str, env: dict) -> None:
+        self.name = name
+        self.port = port
+        self._ready = f"http://127.0.0.1:{port}{ready}"
+        self._log = tempfile.NamedTemporaryFile(prefix=f"{name}-", suffix=".log")  # noqa: SIM115 - closed in __exit__
+        self._process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **env},
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Server:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(self._ready, timeout=2):
+                    return self
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.2)
+        log = Path(self._log.name).read_text(errors="replace")[-2000:]
+        self.__exit__()
+        raise RuntimeError(f"{self.name} did not come up:\n{log}")
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._log.close()
+
+
+def tricorn(model: Path, threads: int) -> Server:
+    """Tricorn in production mode with one gateway worker, as fits so few cores."""
+    port = free_port()
+    command = [sys.executable, "run.py", "--mode", "prod", "--port", str(port), "--workers", "1"]
+    return Server(
+        "tricorn",
+        [*command, "--model", str(model.resolve())],
+        port,
+        "/ready",
+        {"MAX_CPU_THREADS": str(threads), "CONTEXT_LENGTH": "8192"},
+    )
+
+
+def llama_server(binary: Path, model: Path, threads: int) -> Server:
+    port = free_port()
+    command = [str(binary), "-m", str(model), "--port", str(port), "-np", "16", "-kvu"]
+    return Server(
+        "llama-server", [*command, "-t", str(threads), "-c", "32768"], port, "/health", {}
+    )
+
+
+def batched_bench(binary: Path, model: Path, threads: int, concurrent: int) -> float:
+    """Decoded tokens a second of llama.cpp itself, with nothing around it."""
+    command = [str(binary), "-m", str(model), "-c", "32768", "-kvu", "-t", str(threads)]
+    command += ["-npp", "64", "-ntg", "64", "-npl", str(concurrent)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = [line.split("|") for line in printed.splitlines() if line.startswith("|")]
+    column = [cell.strip() for cell in rows[0]].index("S_TG t/s")
+    return float(rows[-1][column])

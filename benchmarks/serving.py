@@ -1,0 +1,113 @@
+"""Tricorn and llama-server side by side.
+
+    python -m benchmarks.serving --llama-server PATH [--batched-bench PATH] [--rounds 3]
+
+Both servers are up all the time and take turns, so that a noisy minute hits both; a figure is the
+median of its rounds, and what counts is the ratio. `benchmarks/build_llama_server.sh` builds it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import statistics
+import sys
+import urllib.request
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from benchmarks import scenarios
+from benchmarks.servers import ROOT, Server, batched_bench, llama_server, tricorn
+
+Load = Callable[[int, str], Awaitable[dict[str, float]]]
+
+LOADS: dict[str, Load] = {
+    "1 at once": lambda port, model: scenarios.throughput(port, model, 1),
+    "4 at once": lambda port, model: scenarios.throughput(port, model, 4),
+    "16 at once": lambda port, model: scenarios.throughput(port, model, 16),
+    "shared prefix": scenarios.shared_prefix,
+    "mixed": scenarios.mixed,
+}
+REPORTED = {
+    "1 at once": ["tokens_per_s", "ttft_p50_s", "itl_p50_s", "itl_p99_s"],
+    "4 at once": ["tokens_per_s", "ttft_p50_s", "itl_p50_s", "itl_p99_s"],
+    "16 at once": ["tokens_per_s", "decode_tokens_per_s", "ttft_p50_s", "itl_p50_s", "itl_p99_s"],
+    "shared prefix": ["ttft_p50_s", "ttft_max_s"],
+    "mixed": ["itl_p50_s", "itl_p99_s", "itl_max_s", "long_ttft_p50_s"],
+}
+
+Figures = dict[tuple[str, str, str], list[float]]
+"""(load, figure, server) → one value a round."""
+
+
+def served_model(server: Server) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/v1/models") as answer:
+        return str(json.load(answer)["data"][0]["id"])
+
+
+def measure(servers: list[Server], loads: list[str], rounds: int) -> Figures:
+    figures: Figures = defaultdict(list)
+    models = {server.name: served_model(server) for server in servers}
+    for server in servers:  # the first requests warm both up and are not counted
+        asyncio.run(scenarios.throughput(server.port, models[server.name], 2))
+    for number in range(rounds):
+        order = servers if number % 2 == 0 else servers[::-1]
+        for load in loads:
+            for server in order:
+                result = asyncio.run(LOADS[load](server.port, models[server.name]))
+                for figure, value in result.items():
+                    figures[load, figure, server.name].append(value)
+    return figures
+
+
+def table(figures: Figures) -> str:
+    lines = ["| load | figure | Tricorn | llama-server | ratio |", "|---|---|---|---|---|"]
+    for load, names in REPORTED.items():
+        for figure in names:
+            ours, theirs = figures[load, figure, "tricorn"], figures[load, figure, "llama-server"]
+            if not ours:
+                continue
+            ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+            lines.append(
+                f"| {load} | {figure} | {statistics.median(ours):.3g} "
+                f"| {statistics.median(theirs):.3g} | {ratio:.2f} |"
+            )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    default_model = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    parser.add_argument("--model", type=Path, default=default_model)
+    parser.add_argument("--llama-server", type=Path, required=True)
+    parser.add_argument("--batched-bench", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--loads", nargs="*", choices=list(LOADS), default=list(LOADS))
+    options = parser.parse_args()
+    # Unwind the servers' context managers also when a time limit ends this program.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with (
+        tricorn(options.model, options.threads) as ours,
+        llama_server(options.llama_server, options.model, options.threads) as theirs,
+    ):
+        figures = measure([ours, theirs], options.loads, options.rounds)
+        limits = [
+            batched_bench(options.batched_bench, options.model, options.threads, 16)
+            for _ in range(options.rounds if options.batched_bench else 0)
+        ]
+    print(table(figures))
+    decoded = figures["16 at once", "decode_tokens_per_s", "tricorn"]
+    if limits and decoded:
+        limit = statistics.median(limits)
+        print(
+            f"\nllama-batched-bench decodes {limit:.0f} tokens/s at 16; "
+            f"Tricorn {statistics.median(decoded) / limit:.2f} of it"
+        )
+
+
+if __name__ == "__main__":
+    main()
