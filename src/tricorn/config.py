@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import (
@@ -22,6 +23,7 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     YamlConfigSettingsSource,
 )
 
@@ -179,6 +181,10 @@ def load_settings(
         loaded = Sources(_env_file=directory / ".env", **(flags or {}))  # type: ignore[call-arg]
     except ValidationError as error:
         raise StartupError(_explain(error)) from error
+    except SettingsError as error:
+        raise StartupError(f"the settings cannot be used:\n  {error}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise StartupError(f"{yaml_file} cannot be read: {error}") from error
     return loaded
 
 
@@ -187,7 +193,9 @@ def _explain(error: ValidationError) -> str:
     for item in error.errors():
         name = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(name.lower(), Settings.model_fields, n=1)
+            level = ModelSettings if len(item["loc"]) > 1 else Settings
+            last = str(item["loc"][-1]).lower()
+            near = difflib.get_close_matches(last, level.model_fields, n=1)
             lines.append(
                 f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
             )

@@ -104,7 +104,14 @@ class ChatTemplate:
             raise InvalidRequest(
                 f"the model's chat template refused these messages: {error}", param="messages"
             ) from error
-        except (TypeError, ValueError, KeyError, ArithmeticError, RecursionError) as error:
+        except (
+            TypeError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise InvalidRequest(
                 f"the model's chat template failed on these messages: {error}", param="messages"
             ) from error

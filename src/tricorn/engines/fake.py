@@ -86,7 +86,8 @@ class FakeCore(EngineCore):
         )
 
     def submit(self, request: GenerateRequest) -> None:
-        answer = (self._answer or _last_message(bytes(request.prompt_token_ids).decode())).encode()
+        prompt = self.detokenize(request.prompt_token_ids).decode(errors="replace")
+        answer = (self._answer or _last_message(prompt)).encode()
         self._prompt_tokens += len(request.prompt_token_ids)
         for index in range(request.sampling.n):
             self._waiting.append(_Sequence(request, index, answer, self._endless))

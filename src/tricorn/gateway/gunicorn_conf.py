@@ -48,7 +48,7 @@ else:
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 bind = f"{_host}:{_settings.port}"
 workers = _settings.gateway_workers()
-worker_class = "gevent"
+worker_class = "tricorn.gateway.gunicorn_worker.Worker"
 worker_connections = 4096
 # Forked from one loaded application, workers share most of their memory. In dev each loads its own,
 # so that `reload` brings changed sources in; the loaded models live in other processes.

@@ -106,7 +106,7 @@ class _Connection:
             while (payload := await read_frame(self._reader)) is not None:
                 op = protocol.decode_op(payload)
                 if isinstance(op, protocol.Start):
-                    self._requests[op.id] = asyncio.create_task(self._request(op))
+                    self._begin(op)
                 elif isinstance(op, protocol.Cancel) and op.id in self._requests:
                     self._requests[op.id].cancel()
         finally:
@@ -114,6 +114,12 @@ class _Connection:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+    def _begin(self, start: protocol.Start) -> None:
+        task = asyncio.create_task(self._request(start))
+        self._requests[start.id] = task
+        # Not in the task's `finally`: one that is cancelled before its first turn never runs.
+        task.add_done_callback(lambda _task: self._requests.pop(start.id, None))
 
     async def _request(self, start: protocol.Start) -> None:
         try:
@@ -128,8 +134,6 @@ class _Connection:
             log.exception("request failed", request_id=start.request_id)
             failure = InternalError(f"the engine worker failed on this request: {error}")
             self._send(protocol.Failed(start.id, failure.info()))
-        finally:
-            self._requests.pop(start.id, None)
 
     async def _generate(self, start: protocol.Start) -> None:
         server = self._server

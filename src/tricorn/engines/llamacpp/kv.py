@@ -60,14 +60,20 @@ class KvCache:
         """0 to 1: cells held by running sequences, as of the last admission or step."""
         return self._held_by_running / self.cells
 
-    def available_cells(self) -> int:
-        """Free cells, counting those that dropping every cached prefix would free."""
-        self._count()
-        return self.cells - self._held_by_running
+    def available_cells(self, source: Slot | None = None, length: int = 0) -> int:
+        """Free cells, counting those that dropping every cached prefix would free, but for the
+        first `length` tokens of `source`."""
+        running = self._running_cells()
+        self._held_by_running = len(running)
+        if source is not None:
+            running.update(source.cells[:length])
+        return self.cells - len(running)
+
+    def _running_cells(self) -> set[int]:
+        return {cell for slot in self._slots if slot.in_use for cell in slot.cells}
 
     def _count(self) -> None:
-        running = {cell for slot in self._slots if slot.in_use for cell in slot.cells}
-        self._held_by_running = len(running)
+        self._held_by_running = len(self._running_cells())
 
     def match(self, tokens: list[int]) -> tuple[Slot | None, int]:
         """The slot with the longest computed prefix of `tokens`, and its length in tokens.
@@ -131,7 +137,8 @@ class KvCache:
     def close(self, slot: Slot, *, keep: bool = True) -> None:
         """The sequence has ended; what it computed stays as a cached prefix if `keep`."""
         slot.in_use = False
-        slot.last_used = next(self._clock)
+        # An empty slot is no cached prefix: it is the first to be taken again.
+        slot.last_used = next(self._clock) if slot.tokens else 0
         self._count()
         if not keep or not self._shares_prefixes:
             self._cut(slot, 0)

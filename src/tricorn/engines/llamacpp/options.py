@@ -72,8 +72,8 @@ def kv_size(
 ) -> tuple[int, int]:
     """(context of one sequence, cells of the whole cache), in tokens.
 
-    Unasked, a sequence gets what the model was trained for, up to MAX_DEFAULT_CONTEXT, and
-    the cache room for four of those, as long as that takes no more than a quarter of the memory there is.
+    Unasked, a sequence gets what the model was trained for, up to MAX_DEFAULT_CONTEXT, and the
+    cache room for four of those, as long as that takes no more than a quarter of the memory.
     """
     affordable = (available_bytes or 8 << 30) // 4 // max(1, bytes_per_token)
     context = wanted_context or min(trained, MAX_DEFAULT_CONTEXT, max(512, affordable))

@@ -132,9 +132,10 @@ class Scheduler:
             if self._about_to_be_computed(sequence) >= length + SHARING_WORTH:
                 held.append(sequence)
                 continue
-            # One more cell than the prompt: it must be able to take its first step after prefill.
-            needed = len(sequence.tokens) - length + 1
-            if self.running and self.kv.available_cells() < needed:
+            # One more cell than the prompt, for its first step after prefill; and what those before
+            # it are still to compute is spoken for.
+            needed = len(sequence.tokens) - length + 1 + sum(s.pending for s in self.running)
+            if self.running and self.kv.available_cells(source, length) < needed:
                 held.append(sequence)
                 break
             slot = self.kv.open(source, length)

@@ -1,0 +1,132 @@
+"""The real engine worker process."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import tricorn
+from tricorn.engines.base import EngineOptions, ModelSpec
+from tricorn.manager import protocol as control
+from tricorn.wire import FrameReader, pack
+from tricorn.worker.protocol import Launch
+
+WORKER = Path(tricorn.__file__).parent / "worker" / "__main__.py"
+
+
+class Worker:
+    """A worker and the manager's end of its control connection."""
+
+    def __init__(self, folder: Path, **engine_args: Any) -> None:
+        options = EngineOptions(engine_args=engine_args)
+        spec = ModelSpec("m", "", "fake", "fake", "a test", 0, 0, options)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(folder / "c"))
+            listener.listen()
+            listener.settimeout(20)
+            launch = Launch("m-1", spec, f"unix:{folder / 'c'}", "cs", f"unix:{folder / 'd'}", "ds")
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", str(WORKER)],
+                stdin=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            assert self.process.stdin is not None
+            self.stdin = self.process.stdin
+            self.stdin.write(msgspec.json.encode(launch) + b"\n")
+            self.stdin.flush()
+            self.control, _ = listener.accept()
+        self.control.settimeout(20)
+        self._frames = FrameReader()
+        self._messages: list[control.ClientMessage] = []
+
+    def message(self) -> control.ClientMessage:
+        while not self._messages:
+            data = self.control.recv(65536)
+            assert data, "the worker closed the connection"
+            self._messages += map(control.decode_client, self._frames.feed(data))
+        return self._messages.pop(0)
+
+    def ready(self) -> control.Ready:
+        while not isinstance(message := self.message(), control.Ready):
+            assert not isinstance(message, control.LoadFailed), message
+        return message
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.stdin.close()
+        self.control.close()
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Worker]:
+    started = Worker(tmp_path)
+    yield started
+    started.close()
+
+
+def test_it_says_hello_loads_and_is_ready(worker: Worker, tmp_path: Path) -> None:
+    """Hello with its replica and secret first, then Loading, then Ready with the address."""
+    assert worker.message() == control.Hello("worker", worker.process.pid, "cs", "m-1")
+    assert isinstance(worker.message(), control.Loading)
+    ready = worker.message()
+    assert isinstance(ready, control.Ready)
+    assert (ready.address, ready.model.vocab_size) == (f"unix:{tmp_path / 'd'}", 257)
+
+
+def test_stop_ends_it(worker: Worker) -> None:
+    """Exit code 0."""
+    worker.ready()
+    worker.control.sendall(pack(control.encode(control.Stop())))
+    assert worker.process.wait(20) == 0
+
+
+def test_a_lost_manager_ends_it(worker: Worker) -> None:
+    """A closed control connection means the same as Stop."""
+    worker.ready()
+    worker.control.close()
+    assert worker.process.wait(20) == 0
+
+
+def test_a_closed_stdin_ends_it(worker: Worker) -> None:
+    """The lifeline: whoever started it is gone."""
+    worker.ready()
+    worker.stdin.close()
+    assert worker.process.wait(20) == 0
+
+
+def test_sigterm_ends_it_and_sigint_does_not(worker: Worker) -> None:
+    """A terminal's Ctrl-C reaches the whole group; only the manager decides."""
+    worker.ready()
+    worker.process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        worker.process.wait(0.3)
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("knobs", "words"),
+    [({"load_error": "no luck"}, "no luck"), ({"token_delay_s": "slow"}, "token_delay_s")],
+)
+def test_a_failed_load_is_told_and_ends_it(
+    tmp_path: Path, knobs: dict[str, Any], words: str
+) -> None:
+    """LoadFailed with the reason, and exit code 3."""
+    worker = Worker(tmp_path, **knobs)
+    try:
+        while not isinstance(message := worker.message(), control.LoadFailed):
+            continue
+        assert message.error.code == "model_load_failed"
+        assert words in message.error.message
+        assert worker.process.wait(20) == 3
+    finally:
+        worker.close()

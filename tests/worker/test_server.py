@@ -1,0 +1,232 @@
+"""The data socket of an engine worker, over the engine without a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tricorn.engines.base import EngineOptions, InferenceEngine, ModelSpec, SamplingParams
+from tricorn.engines.fake import create
+from tricorn.errors import EngineLost
+from tricorn.wire import HEADER, open_connection, pack, read_frame
+from tricorn.worker import protocol
+from tricorn.worker.protocol import Cancel, Delta, Failed, Finished, Hello, Start, Started
+from tricorn.worker.server import WorkerServer
+
+
+class Gateway:
+    """A raw connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, *ops: protocol.Op) -> None:
+        self.writer.write(b"".join(pack(protocol.encode(op)) for op in ops))
+
+    def start(self, number: int, text: str = "hello", **sampling: Any) -> None:
+        prompt = protocol.TextPrompt(text)
+        self.send(Start(number, f"r{number}", prompt, SamplingParams(**sampling)))
+
+    async def frame(self) -> protocol.Frame:
+        payload = await read_frame(self.reader)
+        assert payload is not None
+        return protocol.decode_frame(payload)
+
+    async def until(self, ends: int = 1) -> list[protocol.Frame]:
+        """All frames up to the one with that many ends seen."""
+        frames: list[protocol.Frame] = []
+        while ends > 0:
+            frames.append(await self.frame())
+            ends -= sum(isinstance(event, Finished | Failed) for event in frames[-1].events)
+        return frames
+
+
+class Bench:
+    def __init__(self, engine: InferenceEngine, server: WorkerServer, address: str) -> None:
+        self.engine, self.server, self.address = engine, server, address
+        self.lost = 0
+
+    async def connect(self, secret: str = "s") -> Gateway:
+        gateway = Gateway(*await open_connection(self.address))
+        gateway.send(Hello(secret))
+        return gateway
+
+    async def idle(self) -> None:
+        while self.engine.stats().running or self.engine.stats().waiting:
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def bench(address: str, **engine_args: Any) -> AsyncIterator[Bench]:
+    engine = create()
+    options = EngineOptions(context_length=100_000, engine_args=engine_args)
+    model = await engine.load(ModelSpec("m", "", "fake", "fake", "", 0, 0, options))
+
+    def on_lost() -> None:
+        made.lost += 1
+
+    server = WorkerServer(engine, model, secret="s", on_lost=on_lost)
+    made = Bench(engine, server, await server.listen(address))
+    yield made
+    await engine.unload()
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"unix:{tmp_path / 's'}" if request.param == "unix" else "tcp:127.0.0.1:0"
+
+
+def run(address: str, scenario: Callable[[Bench], Awaitable[None]], **engine_args: Any) -> None:
+    async def limited() -> None:
+        async with asyncio.timeout(30), bench(address, **engine_args) as made:
+            await scenario(made)
+
+    asyncio.run(limited())
+
+
+def events(frames: list[protocol.Frame], number: int) -> list[protocol.Event]:
+    return [event for frame in frames for event in frame.events if event.id == number]
+
+
+def test_a_request_from_start_to_finish(address: str) -> None:
+    """Started with the prompt's length, deltas, Finished."""
+
+    async def scenario(made: Bench) -> None:
+        gateway = await made.connect()
+        gateway.start(5, "hello")
+        got = events(await gateway.until(), 5)
+        assert got[0] == Started(5, 5)
+        assert isinstance(got[-1], Finished)
+        assert "".join(e.delta.text for e in got if isinstance(e, Delta)) == "hello"
+
+    run(address, scenario)
+
+
+def test_one_frame_a_step_for_all_requests(address: str) -> None:
+    """What a step gives to several requests leaves together."""
+
+    async def scenario(made: Bench) -> None:
+        gateway = await made.connect()
+        for number in (1, 2, 3):
+            gateway.start(number, max_tokens=20)
+        frames = await gateway.until(3)
+        together = [
+            f for f in frames if {e.id for e in f.events if isinstance(e, Delta)} == {1, 2, 3}
+        ]
+        assert len(together) >= 10
+
+    run(address, scenario, answer="x", endless=True, token_delay_s=0.02)
+
+
+def test_cancel_frees_the_engine(address: str) -> None:
+    """No more events, and the sequence is gone; the others go on."""
+
+    async def scenario(made: Bench) -> None:
+        gateway = await made.connect()
+        gateway.start(1)
+        while not any(isinstance(e, Delta) for e in (await gateway.frame()).events):
+            continue
+        gateway.send(Cancel(1))
+        await made.idle()
+        gateway.start(2, max_tokens=2)
+        frames = await gateway.until()
+        assert not any(isinstance(e, Finished | Failed) for e in events(frames, 1))
+        assert isinstance(events(frames, 2)[-1], Finished)
+
+    run(address, scenario, answer="x", endless=True, token_delay_s=0.005)
+
+
+def test_a_lost_connection_cancels_what_it_carried(address: str) -> None:
+    """All of its requests, and none of another connection's."""
+
+    async def scenario(made: Bench) -> None:
+        gone, stays = await made.connect(), await made.connect()
+        for number in (1, 2):
+            gone.start(number)
+        stays.start(1)
+        while made.engine.stats().running < 3:
+            await asyncio.sleep(0.005)
+        gone.writer.close()
+        while made.engine.stats().running > 1:
+            await asyncio.sleep(0.005)
+        stays.send(Cancel(1))
+        await made.idle()
+
+    run(address, scenario, answer="x", endless=True, token_delay_s=0.005)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pack(protocol.encode(Hello("wrong"))),
+        pack(protocol.encode(Cancel(1))),
+        pack(b"\xc1"),
+        HEADER.pack(0xFFFFFFFF),
+    ],
+    ids=["secret", "no hello", "no message", "length"],
+)
+def test_a_stranger_is_closed_without_an_answer(address: str, first: bytes) -> None:
+    """The wrong secret and whatever is no Hello; the server goes on."""
+
+    async def scenario(made: Bench) -> None:
+        reader, writer = await open_connection(made.address)
+        writer.write(first)
+        assert await reader.read() == b""
+        gateway = await made.connect()
+        gateway.start(1)
+        assert isinstance(events(await gateway.until(), 1)[-1], Finished)
+
+    run(address, scenario)
+
+
+def test_a_bad_frame_ends_the_connection_and_its_requests(address: str) -> None:
+    """Nothing after it can be trusted."""
+
+    async def scenario(made: Bench) -> None:
+        gateway = await made.connect()
+        gateway.start(1)
+        while made.engine.stats().running < 1:
+            await asyncio.sleep(0.005)
+        gateway.writer.write(pack(b"\xc1"))
+        while await read_frame(gateway.reader) is not None:
+            continue
+        await made.idle()
+
+    run(address, scenario, answer="x", endless=True, token_delay_s=0.005)
+
+
+def test_an_error_comes_as_failed(address: str) -> None:
+    """With the error's code and param, before any Started."""
+
+    async def scenario(made: Bench) -> None:
+        gateway = await made.connect()
+        gateway.send(Start(1, "r", protocol.TokenPrompt([999]), SamplingParams()))
+        (failed,) = events(await gateway.until(), 1)
+        assert isinstance(failed, Failed)
+        assert (failed.error.code, failed.error.param) == ("invalid_value", "prompt")
+        assert made.lost == 0
+
+    run(address, scenario)
+
+
+def test_a_lost_engine_is_told_of(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request fails as engine_lost and the worker is told to end."""
+
+    async def scenario(made: Bench) -> None:
+        def lost(_request: object) -> None:
+            raise EngineLost("gone")
+
+        monkeypatch.setattr(made.engine, "generate", lost)
+        gateway = await made.connect()
+        gateway.start(1)
+        failed = events(await gateway.until(), 1)[-1]
+        assert isinstance(failed, Failed)
+        assert failed.error.code == "engine_lost"
+        assert made.lost == 1
+
+    run(address, scenario)
