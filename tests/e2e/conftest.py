@@ -1,0 +1,32 @@
+"""One server for all the tests that leave it whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+from tests.e2e.server import Server, running
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.e2e)
+            if os.name != "posix":
+                item.add_marker(pytest.mark.skip(reason="gunicorn needs posix"))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with running() as found:
+        yield found
+
+
+@pytest.fixture
+def client(server: Server) -> openai.OpenAI:
+    return server.client
