@@ -58,6 +58,8 @@ def measure(servers: list[Server], loads: list[str], rounds: int) -> Figures:
         for load in loads:
             for server in order:
                 result = asyncio.run(LOADS[load](server.port, models[server.name]))
+                shown = ", ".join(f"{figure} {value:.3g}" for figure, value in result.items())
+                print(f"round {number + 1}, {load}, {server.name}: {shown}", flush=True)
                 for figure, value in result.items():
                     figures[load, figure, server.name].append(value)
     return figures
