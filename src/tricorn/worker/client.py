@@ -131,11 +131,12 @@ class EngineClient:
             # close() alone leaves another thread's recv() waiting.
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        if carried:
-            log.warning("engine connection lost", reason=reason, requests=len(carried))
+        # The handlers first: they wait, and must hear of it even if the log cannot be written.
         info = EngineLost("The engine process was lost while it worked on this request.").info()
         for number, inbox in carried.items():
             inbox.put(protocol.Failed(number, info))
+        if carried:
+            log.warning("engine connection lost", reason=reason, requests=len(carried))
 
 
 class EnginePool:
