@@ -43,8 +43,8 @@ class Sampler:
     """One sequence's chain. Plain greedy needs none: argmax is all.
 
     prompt: token ids that the repetition penalty sees besides the generated ones.
-    banned: ids that may not come while fewer than `min_tokens` were generated (or never,
-        with `ignore_eos`).
+    end_tokens: ids that end an answer; they may not come before `min_tokens` were generated, nor
+        ever with `ignore_eos`.
     """
 
     def __init__(
