@@ -25,15 +25,15 @@ from benchmarks.servers import ROOT, Server, batched_bench, llama_server, tricor
 Load = Callable[[int, str], Awaitable[dict[str, float]]]
 
 LOADS: dict[str, Load] = {
-    "1 at once": lambda port, model: scenarios.throughput(port, model, 1),
-    "4 at once": lambda port, model: scenarios.throughput(port, model, 4),
+    "1 at once": lambda port, model: scenarios.throughput(port, model, 1, turns=6),
+    "4 at once": lambda port, model: scenarios.throughput(port, model, 4, turns=2),
     "16 at once": lambda port, model: scenarios.throughput(port, model, 16),
     "shared prefix": scenarios.shared_prefix,
     "mixed": scenarios.mixed,
 }
 REPORTED = {
-    "1 at once": ["tokens_per_s", "ttft_p50_s", "itl_p50_s", "itl_p99_s"],
-    "4 at once": ["tokens_per_s", "ttft_p50_s", "itl_p50_s", "itl_p99_s"],
+    "1 at once": ["tokens_per_s", "decode_tokens_per_s", "ttft_p50_s", "itl_p50_s", "itl_p99_s"],
+    "4 at once": ["tokens_per_s", "decode_tokens_per_s", "ttft_p50_s", "itl_p50_s", "itl_p99_s"],
     "16 at once": ["tokens_per_s", "decode_tokens_per_s", "ttft_p50_s", "itl_p50_s", "itl_p99_s"],
     "shared prefix": ["ttft_p50_s", "ttft_max_s"],
     "mixed": ["itl_p50_s", "itl_p99_s", "itl_max_s", "long_ttft_p50_s"],

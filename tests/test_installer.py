@@ -185,9 +185,7 @@ def ensured(monkeypatch: pytest.MonkeyPatch) -> list[Environment]:
 def find(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
     """Make these, and only these, importable in the current environment."""
     spec = importlib.util.spec_from_loader("found", loader=None)
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: spec if name in modules else None
-    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec if name in modules else None)
 
 
 def test_an_installed_engine_is_used(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

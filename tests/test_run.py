@@ -109,9 +109,7 @@ def test_flags_go_on_to_the_server(became: list[list[str]], ensured: list[str]) 
     launch.main([*flags, "--model", "tiny"], PROJECT)
     python = str(installer.gateway_environment(PROJECT).python)
     wanted = ["--mode", "dev", "--host", "0.0.0.0", "--port", "81", "--model", "tiny"]
-    assert became == [
-        [python, "-m", "tricorn.cli", "serve", *wanted, "--workers", "3", "--debug"]
-    ]
+    assert became == [[python, "-m", "tricorn.cli", "serve", *wanted, "--workers", "3", "--debug"]]
     assert ensured == ["gateway"]
 
 

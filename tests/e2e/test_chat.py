@@ -281,6 +281,19 @@ def test_next_turn_is_cached(client: openai.OpenAI) -> None:
     assert cached(second) > first.usage.prompt_tokens
 
 
+def test_cached_beside_others(client: openai.OpenAI) -> None:
+    """A prefix that made room for another request comes back, and means the same."""
+    messages = user(f"{LONG_TEXT} Where is item 6?")
+    options: dict[str, Any] = {"max_tokens": 8, "logprobs": True}
+    first = chat(client, messages, **options)
+    chat(client, user("Name a river."), max_tokens=4)
+    again = chat(client, messages, **options)
+    assert again.usage is not None
+    assert cached(again) == again.usage.prompt_tokens - 1
+    assert text_of(again) == text_of(first)
+    assert first_logprob(again) == pytest.approx(first_logprob(first), abs=0.5)
+
+
 # --- what is refused ----------------------------------------------------------------------------
 
 

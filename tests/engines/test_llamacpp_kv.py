@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import pytest
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tricorn.engines.llamacpp.kv import KvCache, Slot, common_prefix
+from tricorn.engines.llamacpp.kv import KvCache, Slot
+from tricorn.engines.llamacpp.parked import State
+
+TOKEN_BYTES = 8
 
 
 class RecordingMemory:
-    """Keeps what llama.cpp would hold for each slot's length, and every call."""
+    """Keeps every call; a slot's state is its tokens, TOKEN_BYTES each."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
+        self.kv: KvCache | None = None
+        self.restores = True
 
     def copy_prefix(self, source: int, target: int, length: int) -> None:
         self.calls.append(("copy", source, target, length))
@@ -25,9 +30,33 @@ class RecordingMemory:
         self.calls.append(("truncate", slot, length))
         return True
 
+    def state_size(self, slot: int) -> int:
+        return self.save(slot).nbytes
 
-def cache(cells: int = 32, slots: int = 4, *, shares_prefixes: bool = True) -> KvCache:
-    return KvCache(cells, slots, RecordingMemory(), shares_prefixes=shares_prefixes)
+    def save(self, slot: int) -> State:
+        assert self.kv is not None
+        return np.array(self.kv._slots[slot].tokens, dtype=np.int64).view(np.uint8)
+
+    def restore(self, slot: int, state: State) -> bool:
+        assert self.kv is not None
+        assert self.kv._slots[slot].tokens == []
+        assert self.kv.free_cells >= state.nbytes // TOKEN_BYTES
+        self.calls.append(("restore", slot, state.view(np.int64).tolist()))
+        return self.restores
+
+
+def cache(
+    cells: int = 32, slots: int = 4, *, parked_tokens: int = 0, shares_prefixes: bool = True
+) -> KvCache:
+    memory = RecordingMemory()
+    memory.kv = KvCache(
+        cells,
+        slots,
+        memory,
+        parked_bytes=parked_tokens * TOKEN_BYTES,
+        shares_prefixes=shares_prefixes,
+    )
+    return memory.kv
 
 
 def calls(kv: KvCache) -> list[tuple[Any, ...]]:
@@ -54,29 +83,6 @@ def check(kv: KvCache) -> None:
     assert [held[cell] for cell in range(kv.cells)] == kv._holders
     for slot in kv._slots:
         assert len(slot.tokens) == len(slot.cells) == len(set(slot.cells))
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [([], [], 0), ([1], [], 0), ([1, 2, 3], [1, 2, 4], 2), ([1, 2], [1, 2, 3], 2), ([2], [1], 0)],
-)
-def test_common_prefix(a: list[int], b: list[int], expected: int) -> None:
-    """The length of the longest common beginning, from either side."""
-    assert common_prefix(a, b) == common_prefix(b, a) == expected
-
-
-@given(
-    st.lists(st.integers(0, 2), max_size=40),
-    st.lists(st.integers(0, 2), max_size=5),
-    st.lists(st.integers(0, 2), max_size=5),
-)
-def test_common_prefix_is_what_counting_gives(head: list[int], a: list[int], b: list[int]) -> None:
-    """The search by halves finds what a look at each token finds."""
-    x, y = head + a, head + b
-    expected = 0
-    while expected < min(len(x), len(y)) and x[expected] == y[expected]:
-        expected += 1
-    assert common_prefix(x, y) == expected
 
 
 def test_the_longest_computed_prefix_matches() -> None:
@@ -156,7 +162,7 @@ def test_using_a_prefix_keeps_it() -> None:
 
 def test_the_only_idle_slot_is_gone_on_in() -> None:
     """Where the wanted prefix lies in the last idle id, it is cut there and not copied."""
-    kv = cache(slots=2)
+    kv = cache(slots=2, parked_tokens=10)
     run(kv, [9])
     cached = run(kv, [1, 2, 3])
     kv.close(cached)
@@ -164,7 +170,79 @@ def test_the_only_idle_slot_is_gone_on_in() -> None:
     assert again is cached
     assert again.tokens == [1, 2, 7]
     assert calls(kv)[-1] == ("truncate", cached.number, 2)
+    assert kv.parked.covers([1, 2, 3])
     check(kv)
+
+
+def test_the_next_turn_of_a_conversation_goes_on_in_its_slot() -> None:
+    """A prompt that begins with all of an idle slot's tokens needs no copy."""
+    kv = cache(parked_tokens=10)
+    cached = run(kv, [1, 2, 3])
+    kv.close(cached)
+    before = list(calls(kv))
+    assert run(kv, [1, 2, 3, 4]) is cached
+    assert calls(kv) == before
+
+
+def test_a_parked_prefix_comes_back() -> None:
+    """Out of the KV cache by park_idle, and back, cut to what is shared, when it is wanted."""
+    kv = cache(cells=64, parked_tokens=64)
+    tokens = list(range(30))
+    kv.close(run(kv, tokens))
+    assert kv.park_idle()
+    assert kv.free_cells == 64
+    assert not kv.park_idle()
+    again = run(kv, [*tokens[:20], 99, 99])
+    assert ("restore", again.number, tokens) in calls(kv)
+    assert again.tokens == [*tokens[:20], 99, 99]
+    check(kv)
+
+
+def test_a_state_that_cannot_be_restored_is_computed_again() -> None:
+    """llama.cpp refuses: the slot is open and empty."""
+    kv = cache(cells=64, parked_tokens=64)
+    tokens = list(range(30))
+    kv.close(run(kv, tokens))
+    kv.park_idle()
+    memory = kv._memory
+    assert isinstance(memory, RecordingMemory)
+    memory.restores = False
+    source, length = kv.match([*tokens, 99])
+    assert length == 30
+    slot = kv.open(source, length)
+    assert slot is not None
+    assert slot.tokens == []
+    check(kv)
+
+
+def test_a_parked_prefix_without_room_for_all_of_it_does_not_match() -> None:
+    """Restoring takes its whole length for a moment; running sequences are not moved for that."""
+    kv = cache(cells=40, parked_tokens=64)
+    tokens = list(range(30))
+    kv.close(run(kv, tokens))
+    kv.park_idle()
+    running = run(kv, [99] * 11)
+    assert kv.match([*tokens, 99]) == (None, 0)
+    kv.close(running)
+    assert kv.match([*tokens, 99])[1] == 30
+
+
+def test_cells_of_a_parked_prefix_are_yet_to_be_taken() -> None:
+    """What will be restored counts as not available, as does a shared prefix."""
+    kv = cache(cells=64, parked_tokens=64)
+    tokens = list(range(30))
+    kv.close(run(kv, tokens))
+    kv.park_idle()
+    source, length = kv.match([*tokens, 99])
+    assert kv.available_cells(source, length) == 64 - 30
+
+
+def test_nothing_is_parked_that_is_larger_than_the_memory_for_it() -> None:
+    """Its state isn't even copied."""
+    kv = cache(cells=64, parked_tokens=10)
+    kv.close(run(kv, list(range(11))))
+    kv.park_idle()
+    assert not kv.parked.covers([0])
 
 
 def test_make_room_drops_the_least_recently_used_first() -> None:
@@ -207,9 +285,9 @@ def test_close_frees_prefixes_of_what_it_keeps() -> None:
     kv = cache()
     short = run(kv, [1, 2])
     other = run(kv, [1, 9])
+    long = run(kv, [1, 2, 3])
     kv.close(short)
     kv.close(other)
-    long = run(kv, [1, 2, 3])
     kv.close(long)
     assert short.tokens == []
     assert other.tokens == [1, 9]
@@ -233,14 +311,14 @@ def test_close_without_keep_frees_everything() -> None:
     assert kv.match([1, 2, 3]) == (None, 0)
 
 
-def test_drop_cached_drops_all_that_does_not_run() -> None:
+def test_park_idle_frees_all_that_does_not_run() -> None:
     """True when something was freed."""
     kv = cache(cells=12)
     kv.close(run(kv, [1] * 4))
     run(kv, [2] * 4)
-    assert kv.drop_cached()
+    assert kv.park_idle()
     assert kv.free_cells == 8
-    assert not kv.drop_cached()
+    assert not kv.park_idle()
 
 
 def test_undo_cuts_llama_cpp_back_to_what_is_counted() -> None:
@@ -265,7 +343,9 @@ OPERATIONS = st.lists(
     st.tuples(
         st.sampled_from(["open", "grow", "close", "discard", "room", "drop", "available"]),
         st.integers(0, 7),
-        st.lists(st.integers(0, 1), min_size=1, max_size=8),
+        st.lists(st.integers(0, 1), min_size=1, max_size=8)
+        | st.just([0] * 20)
+        | st.just([0] * 18 + [1]),
     ),
     max_size=60,
 )
@@ -277,7 +357,7 @@ def test_counts_stay_exact(
     operations: list[tuple[str, int, list[int]]], shares_prefixes: bool
 ) -> None:
     """Whatever happens, each cell is free or held, by as many slots as are counted."""
-    kv = cache(cells=24, slots=4, shares_prefixes=shares_prefixes)
+    kv = cache(cells=24, slots=4, parked_tokens=40, shares_prefixes=shares_prefixes)
     running: list[Slot] = []
     for kind, number, tokens in operations:
         slot = running[number % len(running)] if running else None
@@ -297,7 +377,7 @@ def test_counts_stay_exact(
         elif kind == "room":
             assert kv.make_room(number) == (kv.free_cells >= number)
         elif kind == "drop":
-            kv.drop_cached()
+            kv.park_idle()
             assert kv.free_cells == kv.available_cells()
         elif kind == "available":
             held = {cell for s in running for cell in s.cells}

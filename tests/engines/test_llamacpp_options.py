@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tricorn.engines.base import EngineOptions
-from tricorn.engines.llamacpp.options import MAX_DEFAULT_CONTEXT, kv_size, parse
+from tricorn.engines.llamacpp.options import MAX_DEFAULT_CONTEXT, kv_size, parked_bytes, parse
 from tricorn.errors import ModelLoadFailed
 
 GIB = 1 << 30
@@ -80,3 +80,12 @@ def test_size_of_the_cache(
     assert expected == kv_size(
         context, tokens, trained=trained, bytes_per_token=per_token, available_bytes=available
     )
+
+
+def test_memory_for_parked_prefixes() -> None:
+    """What is asked for, in MiB; else a sixteenth of the memory there is, 8 GiB at most."""
+    assert parked_bytes(3, available_bytes=1 << 30) == 3 << 20
+    assert parked_bytes(0, available_bytes=1 << 30) == 0
+    assert parked_bytes(None, available_bytes=32 << 30) == 2 << 30
+    assert parked_bytes(None, available_bytes=1 << 50) == 8 << 30
+    assert parked_bytes(None, available_bytes=None) == 512 << 20

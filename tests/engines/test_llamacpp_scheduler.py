@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence as ReadOnlySequence
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tricorn.engines.base import GenerateRequest, SamplingParams
 from tricorn.engines.llamacpp.kv import KvCache
+from tricorn.engines.llamacpp.parked import State
 from tricorn.engines.llamacpp.scheduler import SHARING_WORTH, Chunk, Scheduler, Sequence
 
 
@@ -21,6 +23,15 @@ class NoMemory:
     def truncate(self, slot: int, length: int) -> bool:
         return True
 
+    def state_size(self, slot: int) -> int:
+        return 1
+
+    def save(self, slot: int) -> State:
+        return np.zeros(1, dtype=np.uint8)
+
+    def restore(self, slot: int, state: State) -> bool:
+        return True
+
 
 def scheduler(
     *,
@@ -30,7 +41,7 @@ def scheduler(
     max_tokens: int = 100,
     prefill_budget: int = 10,
 ) -> Scheduler:
-    kv = KvCache(cells, slots, NoMemory(), shares_prefixes=True)
+    kv = KvCache(cells, slots, NoMemory(), parked_bytes=100, shares_prefixes=True)
     return Scheduler(
         kv, max_running=max_running, max_tokens=max_tokens, prefill_budget=prefill_budget
     )
@@ -105,12 +116,38 @@ def test_decoding_joins_prefill_under_the_budget() -> None:
 def test_the_budget_is_shared_by_prompts_in_order() -> None:
     """Two prompts together get prefill_budget, the older one first."""
     s = scheduler(prefill_budget=10)
-    add(s, "a", distinct(1, 5))
+    for name in ("a", "b"):
+        add(s, name, distinct(ord(name), 5))
     step(s)
-    add(s, "b", distinct(2, 14))
-    add(s, "c", distinct(3, 20))
-    assert sizes(step(s)) == {"a": 1, "b": 10}
-    assert sizes(step(s)) == {"a": 1, "b": 4, "c": 6}
+    add(s, "c", distinct(2, 14))
+    add(s, "d", distinct(3, 20))
+    assert sizes(step(s)) == {"a": 1, "b": 1, "c": 10}
+    assert sizes(step(s)) == {"a": 1, "b": 1, "c": 4, "d": 6}
+
+
+def test_a_burst_is_read_in_larger_steps_while_few_decode() -> None:
+    """The budget grows with how many wait for their first token for each that waits for a next."""
+    s = scheduler(max_tokens=100, prefill_budget=10)
+    add(s, "first", distinct(0, 5))
+    step(s)
+    for number in range(1, 5):
+        add(s, str(number), distinct(number, 35))
+    assert sizes(step(s)) == {"first": 1, "1": 35, "2": 5}
+    assert sizes(step(s)) == {"first": 1, "1": 1, "2": 10}
+
+
+def test_ended_sequences_leave_the_kv_cache_while_others_compute() -> None:
+    """Steps walk over all used cells; the prefix is found again in main memory."""
+    s = scheduler(max_tokens=100)
+    ended = add(s, "ended", distinct(1, 40))
+    step(s)
+    s.end(ended)
+    add(s, "other", distinct(2, 10))
+    step(s)
+    assert s.kv.free_cells == 1000 - 10
+    again = add(s, "again", distinct(1, 60))
+    step(s)
+    assert again.cached_tokens == 40
 
 
 def test_a_step_never_has_more_than_max_tokens() -> None:
@@ -153,7 +190,7 @@ def test_a_burst_with_a_shared_prefix_computes_it_once() -> None:
     everyone = [add(s, f"r{n}", [*prefix, *distinct(2 + n, 5)]) for n in range(5)]
     total: list[dict[str, int]] = [sizes(step(s)), sizes(step(s))]
     assert total[0] == {"r0": 85}
-    assert total[1] == {"r0": 1, "r1": 5, "r2": 5}
+    assert total[1] == {"r0": 1, "r1": 5, "r2": 5, "r3": 5, "r4": 5}
     while s.waiting or any(x.generated == 0 for x in everyone):
         total.append(sizes(step(s)))
     prompts = sum(sum(one.values()) for one in total) - sum(x.generated - 1 for x in everyone)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tricorn.engines.llamacpp.options import LlamaOptions
+from tricorn.engines.llamacpp.parked import State
 from tricorn.errors import ModelLoadFailed
 
 log = logging.getLogger("llama.cpp")
@@ -224,9 +225,31 @@ class Context:
     def truncate(self, slot: int, length: int) -> bool:
         return bool(llama_cpp.llama_memory_seq_rm(self._memory, slot, length, -1))
 
+    def state_size(self, slot: int) -> int:
+        return int(llama_cpp.llama_state_seq_get_size(self.pointer, slot))
+
+    def save(self, slot: int) -> State:
+        state = np.empty(self.state_size(slot), dtype=np.uint8)
+        written = llama_cpp.llama_state_seq_get_data(
+            self.pointer, _bytes_of(state), state.nbytes, slot
+        )
+        return state[:written]
+
+    def restore(self, slot: int, state: State) -> bool:
+        read = llama_cpp.llama_state_seq_set_data(
+            self.pointer, _bytes_of(state), state.nbytes, slot
+        )
+        if not read:
+            self.truncate(slot, 0)
+        return bool(read)
+
     def close(self) -> None:
         llama_cpp.llama_batch_free(self._batch)
         llama_cpp.llama_free(self.pointer)
+
+
+def _bytes_of(state: State) -> Any:
+    return state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
 
 
 def max_slots() -> int:

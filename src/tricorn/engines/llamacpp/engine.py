@@ -42,11 +42,16 @@ class LlamaCppCore(EngineCore):
             available_bytes=machine.memory_available,
         )
         max_running = spec.options.max_num_seqs or options.DEFAULT_MAX_NUM_SEQS
-        slots = min(max_running + chosen.cached_prefixes, binding.max_slots())
-        max_running = min(max_running, slots, chosen.n_batch)
-        self._context = binding.Context(self._model, chosen, cells=cells, slots=slots)
+        max_running = min(max_running, binding.max_slots(), chosen.n_batch)
+        self._context = binding.Context(self._model, chosen, cells=cells, slots=max_running)
         kv = KvCache(
-            self._context.cells, slots, self._context, shares_prefixes=self._model.shares_prefixes
+            self._context.cells,
+            max_running,
+            self._context,
+            parked_bytes=options.parked_bytes(
+                chosen.cache_ram, available_bytes=machine.memory_available
+            ),
+            shares_prefixes=self._model.shares_prefixes,
         )
         prefill_budget = spec.options.prefill_budget or options.DEFAULT_PREFILL_BUDGET
         self._scheduler = Scheduler(
@@ -79,6 +84,7 @@ class LlamaCppCore(EngineCore):
                 "n_batch": chosen.n_batch,
                 "prefill_budget": prefill_budget,
                 "n_gpu_layers": chosen.n_gpu_layers,
+                "cache_ram_mib": kv.parked.budget >> 20,
                 "shares_prefixes": self._model.shares_prefixes,
             },
         )
@@ -169,10 +175,10 @@ class LlamaCppCore(EngineCore):
             self._in_prefill = frozenset()
 
     def _find_room(self) -> None:
-        """llama.cpp found no room where our count says there is: give up cached prefixes, then
+        """llama.cpp found no room where our count says there is: park cached prefixes, then preempt
         the youngest sequence."""
         kv = self._scheduler.kv
-        if not kv.drop_cached():
+        if not kv.park_idle():
             if len(self._scheduler.running) == 1:
                 raise binding.DecodeError("no room in the KV cache for a single sequence")
             self._scheduler.preempt()

@@ -2,7 +2,8 @@
 
 Every sequence id ("slot") of llama.cpp holds a run of computed tokens. Slots share cells: copying a
 prefix (`llama_memory_seq_cp`) only marks the cells as belonging to one more slot. A slot whose
-sequence has ended stays, as a cached prefix, until its cells or its id are needed.
+sequence has ended stays, as a cached prefix, until others compute or its cells or id are needed;
+then it is parked in main memory.
 
 Cells are counted here, with the same sharing, so that the scheduler knows what is free before it
 asks llama.cpp for it. The numbers are for counting; where a cell lies is llama.cpp's affair.
@@ -13,6 +14,8 @@ from __future__ import annotations
 import itertools
 from typing import Protocol
 
+from tricorn.engines.llamacpp.parked import Parked, ParkedPrefixes, State, common_prefix
+
 
 class Memory(Protocol):
     """llama.cpp's side of it."""
@@ -20,6 +23,16 @@ class Memory(Protocol):
     def copy_prefix(self, source: int, target: int, length: int) -> None: ...
 
     def truncate(self, slot: int, length: int) -> bool: ...
+
+    def state_size(self, slot: int) -> int:
+        """Bytes that `save` will take."""
+        ...
+
+    def save(self, slot: int) -> State: ...
+
+    def restore(self, slot: int, state: State) -> bool:
+        """Into an empty slot. False: it did not work and the slot is still empty."""
+        ...
 
 
 class Slot:
@@ -36,11 +49,15 @@ class Slot:
 class KvCache:
     """All slots and cells of one llama.cpp context.
 
+    parked_bytes: main memory for parked prefixes; 0: none are kept.
     shares_prefixes: False for models whose state cannot be cut at a token (recurrent ones).
     """
 
-    def __init__(self, cells: int, slots: int, memory: Memory, *, shares_prefixes: bool) -> None:
+    def __init__(
+        self, cells: int, slots: int, memory: Memory, *, parked_bytes: int, shares_prefixes: bool
+    ) -> None:
         self.cells = cells
+        self.parked = ParkedPrefixes(parked_bytes)
         self._memory = memory
         self._shares_prefixes = shares_prefixes
         self._slots = [Slot(number) for number in range(slots)]
@@ -60,11 +77,13 @@ class KvCache:
         """0 to 1: cells held by running sequences, as of the last admission or step."""
         return self._held_by_running / self.cells
 
-    def available_cells(self, source: Slot | None = None, length: int = 0) -> int:
-        """Free cells, counting those that dropping every cached prefix would free, but for the
-        first `length` tokens of `source`."""
+    def available_cells(self, source: Slot | Parked | None = None, length: int = 0) -> int:
+        """Free cells, counting those of cached prefixes, but for the first `length` tokens of
+        `source`."""
         running = self._running_cells()
         self._held_by_running = len(running)
+        if isinstance(source, Parked):
+            return self.cells - len(running) - length
         if source is not None:
             running.update(source.cells[:length])
         return self.cells - len(running)
@@ -75,8 +94,8 @@ class KvCache:
     def _count(self) -> None:
         self._held_by_running = len(self._running_cells())
 
-    def match(self, tokens: list[int]) -> tuple[Slot | None, int]:
-        """The slot with the longest computed prefix of `tokens`, and its length in tokens.
+    def match(self, tokens: list[int]) -> tuple[Slot | Parked | None, int]:
+        """Who has the longest computed prefix of `tokens`, and its length in tokens.
 
         The last token is never matched: it has to be computed, for its logits.
         """
@@ -90,39 +109,57 @@ class KvCache:
                 common = common_prefix(slot.tokens, wanted)
                 if common > length:
                     best, length = slot, common
-        return best, length
+        parked, parked_length = self.parked.match(wanted, room=self.available_cells())
+        return (parked, parked_length) if parked_length > length else (best, length)
 
     # --- changing ------------------------------------------------------------------------------
 
-    def open(self, source: Slot | None, length: int) -> Slot | None:
-        """A slot for a new sequence, holding `source`'s first `length` tokens. None: all in use."""
+    def open(self, source: Slot | Parked | None, length: int) -> Slot | None:
+        """A slot for a new sequence, holding `source`'s first `length` tokens, or fewer where
+        llama.cpp could not restore them. None: all slots are in use."""
         idle = [slot for slot in self._slots if not slot.in_use]
         if not idle:
             return None
-        others = [slot for slot in idle if slot is not source]
-        if not others:
-            # The only idle slot is the very prefix that is wanted: go on in it.
-            slot = idle[0]
-            self._cut(slot, length)
-        else:
-            # Empty ones first (last_used 0), then the least recently used cached prefix.
-            slot = min(others, key=lambda slot: slot.last_used)
-            self._cut(slot, 0)
-            if source is not None and length:
-                self._memory.copy_prefix(source.number, slot.number, length)
-                slot.tokens = source.tokens[:length]
-                slot.cells = source.cells[:length]
-                for cell in slot.cells:
-                    self._holders[cell] += 1
-        if source is not None:
+        if isinstance(source, Slot):
+            slot = self._open_beside(source, length, idle)
             source.last_used = next(self._clock)
+        else:
+            slot = min(idle, key=lambda slot: slot.last_used)
+            self._park(slot)
+            if source is not None:
+                self._restore(slot, source, length)
         slot.in_use = True
         slot.last_used = next(self._clock)
         self._count()
         return slot
 
+    def _open_beside(self, source: Slot, length: int, idle: list[Slot]) -> Slot:
+        others = [slot for slot in idle if slot is not source]
+        if source in idle and (length == len(source.tokens) or not others):
+            # The next turn of a conversation, or no other slot is idle: go on in it.
+            if length < len(source.tokens):
+                self._save(source)
+            self._cut(source, length)
+            return source
+        # Empty ones first (last_used 0), then the least recently used cached prefix.
+        slot = min(others, key=lambda slot: slot.last_used)
+        self._park(slot)
+        if length:
+            self._memory.copy_prefix(source.number, slot.number, length)
+            slot.tokens = source.tokens[:length]
+            slot.cells = source.cells[:length]
+            for cell in slot.cells:
+                self._holders[cell] += 1
+        return slot
+
+    def _restore(self, slot: Slot, parked: Parked, length: int) -> None:
+        self.parked.touch(parked)
+        if self.make_room(len(parked.tokens)) and self._memory.restore(slot.number, parked.state):
+            self.computed(slot, parked.tokens)
+            self._cut(slot, length)
+
     def computed(self, slot: Slot, tokens: list[int]) -> None:
-        """llama.cpp has decoded `tokens` at the end of `slot`. There must have been room."""
+        """llama.cpp has `tokens` at the end of `slot`. There must have been room."""
         for token in tokens:
             cell = self._free.pop()
             self._holders[cell] = 1
@@ -154,7 +191,7 @@ class KvCache:
                 self._cut(other, 0)
 
     def make_room(self, cells: int) -> bool:
-        """Drop cached prefixes, least recently used first, until `cells` are free."""
+        """Park cached prefixes, least recently used first, until `cells` are free."""
         cached = sorted(
             (slot for slot in self._slots if not slot.in_use and slot.tokens),
             key=lambda slot: slot.last_used,
@@ -162,14 +199,24 @@ class KvCache:
         for slot in cached:
             if self.free_cells >= cells:
                 break
-            self._cut(slot, 0)
+            self._park(slot)
         return self.free_cells >= cells
 
-    def drop_cached(self) -> bool:
-        """Drop every cached prefix; False: there was none."""
+    def park_idle(self) -> bool:
+        """Park every cached prefix, so that steps don't walk over it; False: no cell was freed."""
         before = self.free_cells
         self.make_room(self.cells + 1)
         return self.free_cells > before
+
+    def _park(self, slot: Slot) -> None:
+        self._save(slot)
+        self._cut(slot, 0)
+
+    def _save(self, slot: Slot) -> None:
+        if not slot.tokens or not self.parked.budget or self.parked.covers(slot.tokens):
+            return
+        if self._memory.state_size(slot.number) <= self.parked.budget:
+            self.parked.add(list(slot.tokens), self._memory.save(slot.number))
 
     def _cut(self, slot: Slot, length: int) -> None:
         if length == len(slot.tokens):
@@ -183,17 +230,3 @@ class KvCache:
         del slot.tokens[length:]
         if not length:
             slot.last_used = 0
-
-
-def common_prefix(a: list[int], b: list[int]) -> int:
-    """Length of the longest common beginning; slices are compared, so it runs at C speed."""
-    low, high = 0, min(len(a), len(b))
-    if a[:high] == b[:high]:
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low

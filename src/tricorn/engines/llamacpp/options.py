@@ -14,7 +14,7 @@ KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "
 
 MAX_DEFAULT_CONTEXT = 16384
 DEFAULT_MAX_NUM_SEQS = 16
-DEFAULT_PREFILL_BUDGET = 64
+DEFAULT_PREFILL_BUDGET = 128
 
 
 class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,8 +27,9 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n_ubatch: int = 512
     kv_tokens: int | None = None
     """Cells of the KV cache, shared by all sequences; None: from the memory there is."""
-    cached_prefixes: int = 64
-    """Ended sequences that are kept for their prefix at the most."""
+    cache_ram: int | None = None
+    """MiB of main memory for the KV of ended sequences, kept for their prefix; 0: keep none in
+    main memory; None: from the memory there is."""
     type_k: KvType = "f16"
     type_v: KvType = "f16"
     flash_attn: Literal["auto", "on", "off"] = "auto"
@@ -80,3 +81,10 @@ def kv_size(
     cells = kv_tokens or max(context, min(4 * context, affordable))
     cells = -(-cells // 256) * 256
     return min(context, cells), cells
+
+
+def parked_bytes(cache_ram: int | None, *, available_bytes: int | None) -> int:
+    """Main memory for parked prefixes; unasked, a sixteenth of what is available, 8 GiB at most."""
+    if cache_ram is not None:
+        return cache_ram << 20
+    return min((available_bytes or 8 << 30) // 16, 8 << 30)

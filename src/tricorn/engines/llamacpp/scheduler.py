@@ -16,7 +16,8 @@ from typing import Any
 
 from tricorn.chat.text import TextStream
 from tricorn.engines.base import GenerateRequest
-from tricorn.engines.llamacpp.kv import KvCache, Slot, common_prefix
+from tricorn.engines.llamacpp.kv import KvCache, Slot
+from tricorn.engines.llamacpp.parked import common_prefix
 
 SHARING_WORTH = 16
 """Tokens of prefix that another sequence is about to compute, for which it is worth waiting."""
@@ -72,7 +73,8 @@ class Scheduler:
     max_running: sequences in the batch.
     max_tokens: tokens in one step.
     prefill_budget: prompt tokens in a step in which other sequences decode; it bounds how long a
-        running stream waits for its next token.
+        running stream waits for its next token. Where more sequences wait for their first token
+        than for their next, it grows with their ratio: a burst is read in large steps.
     """
 
     def __init__(
@@ -111,6 +113,8 @@ class Scheduler:
     def plan(self) -> list[Chunk]:
         """The next step's chunks; there is room in the KV cache for all of them."""
         self._admit()
+        if self.running:
+            self.kv.park_idle()
         while True:
             chunks = self._chunks()
             if self.kv.make_room(sum(chunk.count for chunk in chunks)):
@@ -144,9 +148,9 @@ class Scheduler:
                 break
             sequence.slot = slot
             if sequence.cached_tokens is None:
-                sequence.cached_tokens = length
+                sequence.cached_tokens = sequence.computed
                 self.prefix_queries += len(sequence.tokens)
-                self.prefix_hits += length
+                self.prefix_hits += sequence.computed
             self.running.append(sequence)
         self.waiting.extendleft(reversed(held))
 
@@ -164,8 +168,10 @@ class Scheduler:
 
     def _chunks(self) -> list[Chunk]:
         decoding = [s for s in self.running if s.pending == 1]
-        budget = min(self.max_tokens, self.prefill_budget) if decoding else self.max_tokens
-        budget = min(budget, self.max_tokens - len(decoding))
+        budget = self.max_tokens - len(decoding)
+        if decoding:
+            in_prefill = len(self.running) - len(decoding)
+            budget = min(budget, self.prefill_budget * max(1, in_prefill // len(decoding)))
         chunks = []
         for sequence in self.running:
             assert sequence.slot is not None
