@@ -48,7 +48,7 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: Path | None = None
-    """Of a file outside MODEL_BASE_PATH; unset: the model of this name found there."""
+    """Of a file or folder outside MODEL_BASE_PATH; unset: the model of this name found there."""
     engine: str | None = None
     context_length: int | None = Field(None, ge=16)
     max_num_seqs: int | None = Field(None, ge=1)
@@ -90,7 +90,9 @@ class Settings(BaseSettings):
     default_model: str | None = None
     """The model to load at start; unset: the one in models/, else the small one that is shipped."""
     inference_engine: str = "auto"
-    """auto, or an engine's name: llamacpp."""
+    """auto, or an engine's name: llamacpp, vllm or mlx."""
+    device_type: Literal["auto", "cpu", "cuda", "metal"] = "auto"
+    """What the engines compute on; auto takes the best that this machine has."""
     max_concurrent_models: int = Field(1, ge=1)
     """Models in memory at the same time; the least recently used idle one makes room."""
     context_length: int | None = Field(None, ge=16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import os
 import sys
@@ -98,9 +99,7 @@ class Manager:
     async def open(self, **pool_options: Any) -> None:
         settings = self.settings
         self.run_dir = RunDirectory.open(settings.runtime_dir())
-        catalog = Catalog(
-            settings, lambda form, wish: choose_engine(Facts(), form, ("llamacpp", "fake"), wish)
-        )
+        catalog = Catalog(settings, functools.partial(choose_engine, Facts()))
         self.pool = Pool(
             scan=catalog.scan,
             make_replica=self._make,

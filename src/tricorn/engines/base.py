@@ -45,6 +45,22 @@ class ModelSpec(msgspec.Struct, frozen=True):
     options: EngineOptions = EngineOptions()
     fault: str | None = None
     """Why this model cannot be served, None when nothing is known against it."""
+    device: str = ""
+    """What the engine is to compute on: cuda, metal or cpu. Empty: its own choice."""
+
+
+ConstraintKind = Literal["json_object", "json_schema", "regex", "choice", "grammar"]
+
+
+class Constraint(msgspec.Struct, frozen=True):
+    """What an answer must look like; only tokens that keep it possible are sampled."""
+
+    kind: ConstraintKind
+    value: str = ""
+    """The JSON text of the schema; the regular expression; the JSON text of a list of strings; the
+    grammar, in Lark's or GBNF's notation. Empty for json_object."""
+    param: str = "response_format"
+    """The request's field that asked for it, for errors."""
 
 
 class EngineCapabilities(msgspec.Struct, frozen=True, array_like=True):
@@ -54,6 +70,7 @@ class EngineCapabilities(msgspec.Struct, frozen=True, array_like=True):
     embed: bool = False
     score: bool = False
     prompt_logprobs: bool = False
+    constraints: bool = False
 
 
 class LoadedModel(msgspec.Struct, frozen=True):
@@ -98,6 +115,7 @@ class SamplingParams(msgspec.Struct, frozen=True, omit_defaults=True):
     logprobs: int | None = None
     """None: none; k: the chosen token's and the k likeliest tokens' at each position."""
     n: int = 1
+    constraint: Constraint | None = None
 
 
 class GenerateRequest(msgspec.Struct, frozen=True):
@@ -198,6 +216,9 @@ class InferenceEngine(ABC):
     @abstractmethod
     def stats(self) -> EngineStats:
         """Current load; cheap, called after every step."""
+
+    async def check(self) -> None:  # noqa: B027 - optional
+        """EngineLost where the engine is done although no request tells; called every second."""
 
     @abstractmethod
     async def unload(self) -> None:

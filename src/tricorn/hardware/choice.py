@@ -1,98 +1,150 @@
 """Which engine serves a model on this machine, and why: a pure function of the facts.
 
-This version has llama.cpp (and the fake engine of the tests). Where the machine would suit vLLM or
-MLX better, the reason says so instead of passing over it.
+format → options, best first → those that the preferences allow → those that fit → the first,
+an installed one before others on the same device
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from tricorn.errors import StartupError
 from tricorn.hardware.facts import Facts
+from tricorn.hardware.fit import Misfit, ModelTraits, Option, build_of, misfit
+from tricorn.hardware.reasons import TITLES, describe, reasons_for
 
-ENGINES_OF_FORMAT: dict[str, tuple[str, ...]] = {"gguf": ("llamacpp",), "fake": ("fake",)}
-"""Engines of this version that can read a format, best first."""
+__all__ = ["Choice", "ModelTraits", "Option", "Preferences", "choose_engine", "require_possible"]
 
-LATER_ENGINES = {"vllm": "vLLM", "mlx": "MLX"}
-"""Engines by name that this version does not have yet."""
+CUDA, METAL, CPU = "cuda", "metal", "cpu"
+DEVICES = (CUDA, METAL, CPU)
 
-FORMAT_NAMES = {
-    "gguf": "a GGUF file",
-    "hf": "a Hugging Face folder",
-    "mlx": "an MLX folder",
-    "fake": "a fake model",
+OPTIONS: dict[str, tuple[Option, ...]] = {
+    "gguf": (Option("llamacpp", CUDA), Option("llamacpp", METAL), Option("llamacpp", CPU)),
+    "hf": (
+        Option("vllm", CUDA),
+        Option("mlx", METAL),
+        Option("vllm", CPU),
+        Option("mlx", CPU),
+    ),
+    "mlx": (Option("mlx", METAL), Option("mlx", CPU)),
+    "fake": (Option("fake", CPU),),
 }
+"""Model format → the ways to serve it, best first."""
+
+ENGINES = tuple(dict.fromkeys(option.engine for ways in OPTIONS.values() for option in ways))
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """INFERENCE_ENGINE and DEVICE_TYPE."""
+
+    engine: str = "auto"
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
 class Choice:
     engine: str
-    reason: str
-    """One or two sentences for people."""
-    alternatives: tuple[str, ...] = ()
-    """Other engines that could serve the same model here."""
+    """Empty where there is none: the reasons say why."""
+    device: str
+    reasons: tuple[str, ...] = ()
+    """Short sentences for people."""
+    alternatives: tuple[Option, ...] = ()
+    """Other ways that this machine could serve the same model."""
+
+    @property
+    def reason(self) -> str:
+        """All reasons in one line."""
+        return " ".join(self.reasons)
 
 
 def choose_engine(
-    facts: Facts, model_format: str, installed: Collection[str], preference: str = "auto"
+    facts: Facts, model: ModelTraits, preferences: Preferences = Preferences()
 ) -> Choice:
-    """The engine for a model of `model_format`.
+    """The engine and the device for a model.
 
-    installed: engines whose environment is there; another one is chosen too, and the reason says
-    that it has to be installed first.
-    preference: `auto`, or the one engine that is wanted.
-
-    StartupError says why a preference, or a format, cannot be served.
+    An engine that is not installed is chosen too, and the reasons say so. StartupError says why a
+    preference cannot be met, or why nothing here can serve the model.
     """
-    known = sorted({engine for engines in ENGINES_OF_FORMAT.values() for engine in engines})
-    if preference != "auto" and preference not in known:
-        raise StartupError(_unknown(preference, [name for name in known if name != "fake"]))
-    candidates = ENGINES_OF_FORMAT.get(model_format, ())
-    what = FORMAT_NAMES.get(model_format, f"a model of the format {model_format!r}")
-    if not candidates:
-        raise StartupError(f"{what} cannot be served: no engine of this version reads it")
-    if preference != "auto" and preference not in candidates:
+    allowed = _allowed(model, preferences)
+    judged = [(option, misfit(facts, model, option)) for option in allowed]
+    fitting = [option for option, against in judged if against is None]
+    if not fitting:
+        raise StartupError(_nothing_fits(model, preferences, judged))
+    same_device = [option for option in fitting if option.device == fitting[0].device]
+    ready = [option for option in same_device if build_of(facts, option.engine, option.device)]
+    chosen = (ready or same_device)[0]
+    better = None if chosen == same_device[0] else same_device[0].engine
+    passed_over = [against for _, against in judged[: allowed.index(chosen)] if against is not None]
+    return Choice(
+        engine=chosen.engine,
+        device=chosen.device,
+        reasons=reasons_for(
+            facts,
+            model,
+            chosen,
+            asked=preferences.engine != "auto",
+            device_asked=preferences.device != "auto",
+            passed_over=passed_over,
+            not_installed=better,
+        ),
+        alternatives=tuple(option for option in fitting if option != chosen),
+    )
+
+
+def require_possible(facts: Facts, preferences: Preferences) -> None:
+    """StartupError if the preferences cannot be met on this machine, whatever the model."""
+    refusal: StartupError | None = None
+    for model_format, options in OPTIONS.items():
+        engines = {option.engine for option in options}
+        if preferences.engine in ENGINES and preferences.engine not in engines:
+            continue
+        try:
+            if model_format != "fake" or preferences.engine == "fake":
+                choose_engine(facts, ModelTraits(model_format), preferences)
+                return
+        except StartupError as error:
+            refusal = refusal or error
+    if refusal is not None:
+        raise refusal
+
+
+def _allowed(model: ModelTraits, preferences: Preferences) -> list[Option]:
+    """The options of the model's format that the preferences leave, best first."""
+    engine, device = preferences.engine, preferences.device
+    if engine != "auto" and engine not in ENGINES:
+        real = ", ".join(name for name in ENGINES if name != "fake")
+        raise StartupError(f"there is no engine named {engine!r}; this version has {real}")
+    if device != "auto" and device not in DEVICES:
+        raise StartupError(f"there is no device type {device!r}; there are {', '.join(DEVICES)}")
+    options = OPTIONS.get(model.format)
+    if options is None:
         raise StartupError(
-            f"the engine {preference} cannot serve {what}; {' or '.join(candidates)} can"
+            f"{describe(model)} cannot be served: no engine of this version reads it"
         )
-    ready = [engine for engine in candidates if engine in installed]
-    engine = preference if preference != "auto" else (ready or list(candidates))[0]
-    reason = _reason(facts, engine, asked=preference != "auto")
-    if engine not in installed and engine != "fake":
-        reason += " It is not installed yet."
-    return Choice(engine, reason, tuple(other for other in candidates if other != engine))
+    by_engine = [option for option in options if engine in ("auto", option.engine)]
+    if not by_engine:
+        able = " or ".join(dict.fromkeys(option.engine for option in options))
+        raise StartupError(f"the engine {engine} cannot serve {describe(model)}; {able} can")
+    if model.format == "fake":
+        return by_engine
+    by_device = [option for option in by_engine if device in ("auto", option.device)]
+    if not by_device:
+        able = " or ".join(dict.fromkeys(option.device for option in by_engine))
+        who = "no engine serves" if engine == "auto" else f"{TITLES[engine]} does not serve"
+        raise StartupError(
+            f"DEVICE_TYPE={device} cannot be used: {who} {describe(model)} on it, only on {able}"
+        )
+    return by_device
 
 
-def _unknown(preference: str, known: list[str]) -> str:
-    if preference in LATER_ENGINES:
-        return (
-            f"the engine {preference} was asked for, but this version of Tricorn does not have "
-            f"{LATER_ENGINES[preference]} yet; it has {', '.join(known)}"
-        )
-    return f"there is no engine named {preference!r}; this version has {', '.join(known)}"
-
-
-def _reason(facts: Facts, engine: str, *, asked: bool) -> str:
-    if engine == "fake":
-        return "the fake engine: it was asked for, and it needs no model and no hardware."
-    because = "it was asked for" if asked else "it reads GGUF files and runs on any CPU"
-    reason = f"llama.cpp: {because}."
-    if facts.nvidia_gpus:
-        gpu = facts.nvidia_gpus[0].name
-        more = f" and {len(facts.nvidia_gpus) - 1} more" if len(facts.nvidia_gpus) > 1 else ""
-        reason += (
-            f" This machine has {gpu}{more}, for which vLLM is meant, but this version does not"
-            " have vLLM yet; llama.cpp uses the GPU only if it was built with CUDA."
-        )
-    elif facts.apple_chip:
-        reason += (
-            f" This machine has an {facts.apple_chip}, for which MLX is meant, but this version"
-            " does not have MLX yet; llama.cpp runs on it by Metal if it was built with it."
-        )
-    elif facts.nvidia_gpus is None:
-        reason += " No GPU driver was found."
-    else:
-        reason += " No GPU was found."
-    return reason
+def _nothing_fits(
+    model: ModelTraits, preferences: Preferences, judged: list[tuple[Option, Misfit | None]]
+) -> str:
+    by = "" if preferences.engine == "auto" else f" by {TITLES[preferences.engine]}"
+    on = "" if preferences.device == "auto" else f" on {preferences.device}"
+    whys = dict.fromkeys(against.why for _, against in judged if against is not None)
+    advice = ""
+    if model.format in ("hf", "mlx") and not by and not on:
+        advice = ". A GGUF file of the same model runs on llama.cpp"
+    return f"{describe(model)} cannot be served{by}{on} here: {'; '.join(whys)}{advice}"

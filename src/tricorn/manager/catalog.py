@@ -1,25 +1,28 @@
 """The catalog: which models there are, found by scanning and in the settings.
 
-A model's id is its path below MODEL_BASE_PATH without `.gguf`, or its name under `models:` in
-tricorn.yaml. A broken file stays in the catalog with its `fault`, so that people see why it is not
-served. A scan reads 24 bytes of each file that is new or changed; nothing else is opened.
+A model's id is its path below MODEL_BASE_PATH (a GGUF file's without `.gguf`), or its name under
+`models:` in tricorn.yaml. A broken model stays in the catalog with its `fault`, so that people see
+why it is not served; so does one that no engine can serve on this machine. A scan opens only what
+is new or changed: 24 bytes of a GGUF file, the small files of a model folder.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from tricorn.config import ModelSettings, Settings
 from tricorn.engines.base import ModelSpec
 from tricorn.errors import StartupError
-from tricorn.hardware.choice import Choice
-from tricorn.manager import gguf
+from tricorn.hardware.choice import Choice, ModelTraits, Preferences
+from tricorn.manager import gguf, hf_folder
+from tricorn.manager.hf_folder import OUTSIDE, ModelFolder
+from tricorn.manager.model_files import is_inside, walk
 
-EngineChooser = Callable[[str, str], Choice]
-"""(model format, preference) → the engine; StartupError where there is none."""
+EngineChooser = Callable[[ModelTraits, Preferences], Choice]
+"""The engine for a model; StartupError where there is none."""
 
 
 @dataclass(frozen=True)
@@ -31,56 +34,84 @@ class _File:
     fault: str | None
 
 
+@dataclass
+class _Checked:
+    """What was found when a file or folder was last opened, valid while it does not change."""
+
+    files: dict[Path, tuple[int, int, str | None]] = field(default_factory=dict)
+    folders: dict[Path, tuple[hf_folder.Fingerprint, ModelFolder]] = field(default_factory=dict)
+
+
 class Catalog:
     """Scans on demand. `scan` blocks (milliseconds) and may run in a thread, one at a time."""
 
     def __init__(self, settings: Settings, choose: EngineChooser) -> None:
         self._settings = settings
         self._choose = choose
-        self._checked: dict[Path, tuple[int, int, str | None]] = {}
+        self._before = _Checked()
+        self._now = _Checked()
 
     def scan(self) -> dict[str, ModelSpec]:
         """Every model by id, in the order of their ids; entries of the settings win over files."""
         root = self._settings.model_base_path.resolve()
         named = self._settings.models
+        self._now = _Checked()
+        files: dict[Path, _File] = {}
+        folders: list[tuple[Path, list[hf_folder.FolderFile]]] = []
+        for found in walk(root):
+            if found.folder_files is None:
+                file = self._scanned_file(found.path, root)
+                if file is not None:
+                    files[file.path] = file
+            else:
+                folders.append((found.path, found.folder_files))
         specs: dict[str, ModelSpec] = {}
-        checked: dict[Path, tuple[int, int, str | None]] = {}
-        files = {file.path: file for file in self._files(root, checked)}
         for model_id, parts in _group(root, files).items():
             specs[model_id] = self._spec(model_id, parts, named.get(model_id))
+        for path, content in folders:
+            folder = self._folder(path, content, within=root)
+            name = path.relative_to(root).as_posix() if path != root else root.name
+            # Beside a file m.gguf, the folder m is listed as m.hf.
+            model_id = f"{name}.{folder.format}" if name in specs else name
+            specs[model_id] = self._folder_spec(model_id, path, folder, named.get(model_id))
         for name, entry in named.items():
             if name not in specs or entry.path is not None or entry.engine == "fake":
-                specs[name] = self._named(name, entry, root, checked)
-        self._checked = checked
+                specs[name] = self._named(name, entry, root)
+        self._before = self._now
         return dict(sorted(specs.items()))
 
-    # --- files --------------------------------------------------------------------------------
+    # --- files and folders --------------------------------------------------------------------
 
-    def _files(
-        self, root: Path, checked: dict[Path, tuple[int, int, str | None]]
-    ) -> Iterator[_File]:
-        for path in _walk(root, root, set()):
-            if path.name.lower().startswith("mmproj"):
-                continue  # the vision half of another model, not a model
-            file = self._file(path, checked)
-            if file is None:
-                continue
-            if not _is_inside(path, root):
-                file = _File(path, file.size, file.mtime_ns, "a link that leads out of the folder")
-            yield file
+    def _scanned_file(self, path: Path, root: Path) -> _File | None:
+        file = self._file(path)
+        if file is not None and not is_inside(path, root):
+            return _File(path, file.size, file.mtime_ns, OUTSIDE)
+        return file
 
-    def _file(self, path: Path, checked: dict[Path, tuple[int, int, str | None]]) -> _File | None:
+    def _file(self, path: Path) -> _File | None:
         try:
             status = path.stat()
         except OSError:
             return None  # removed meanwhile, or a link to nowhere
-        known = self._checked.get(path)
+        known = self._before.files.get(path)
         if known is not None and known[:2] == (status.st_size, status.st_mtime_ns):
             fault = known[2]
         else:
             fault = gguf.fault_of(path)
-        checked[path] = (status.st_size, status.st_mtime_ns, fault)
+        self._now.files[path] = (status.st_size, status.st_mtime_ns, fault)
         return _File(path, status.st_size, status.st_mtime_ns, fault)
+
+    def _folder(
+        self, path: Path, files: list[hf_folder.FolderFile], *, within: Path | None
+    ) -> ModelFolder:
+        fingerprint = hf_folder.fingerprint(files)
+        known = self._before.folders.get(path)
+        if known is not None and known[0] == fingerprint:
+            folder = known[1]
+        else:
+            folder = hf_folder.inspect(path, files, within=within)
+        self._now.folders[path] = (fingerprint, folder)
+        return folder
 
     # --- specs --------------------------------------------------------------------------------
 
@@ -99,38 +130,53 @@ class Catalog:
         return self._made(
             model_id,
             entry,
-            model_format="gguf",
             path=str(files[0].path),
             size=sum(file.size for file in files),
             created=max(file.mtime_ns for file in files) // 10**9,
             fault="; ".join(faults) or None,
         )
 
-    def _named(
-        self,
-        name: str,
-        entry: ModelSettings,
-        root: Path,
-        checked: dict[Path, tuple[int, int, str | None]],
+    def _folder_spec(
+        self, model_id: str, path: Path, folder: ModelFolder, entry: ModelSettings | None
     ) -> ModelSpec:
+        return self._made(
+            model_id,
+            entry,
+            model_format=folder.format,
+            path=str(path),
+            size=folder.size,
+            created=folder.mtime_ns // 10**9,
+            quantisation=folder.quantisation,
+            architecture=folder.architecture,
+            fault=folder.fault,
+        )
+
+    def _named(self, name: str, entry: ModelSettings, root: Path) -> ModelSpec:
         """An entry of the settings that is not found under its own name by the scan."""
         if entry.engine == "fake":
             return self._made(name, entry, model_format="fake", path="")
         if entry.path is None:
-            fault = f"there is no file {name}.gguf in {root}, and the settings give no path"
-            return self._made(name, entry, model_format="gguf", path="", fault=fault)
+            fault = (
+                f"there is no file {name}.gguf and no model folder {name} in {root}, and the"
+                " settings give no path"
+            )
+            return self._made(name, entry, path="", fault=fault)
         path = entry.path.expanduser().resolve()
         if path.is_dir():
-            fault = f"{path} is a folder; this version serves GGUF files"
-            return self._made(name, entry, model_format="gguf", path=str(path), fault=fault)
+            content = hf_folder.list_files(path)
+            if hf_folder.is_model(content):
+                folder = self._folder(path, content, within=None)
+                return self._folder_spec(name, path, folder, entry)
+            fault = f"{path} is a folder without a model: no config.json with *.safetensors in it"
+            return self._made(name, entry, path=str(path), fault=fault)
         files: dict[Path, _File] = {}
         for part in _parts(path):
-            file = self._file(part, checked)
+            file = self._file(part)
             if file is not None:
                 files[part] = file
         if path not in files:
             fault = f"there is no file {path}"
-            return self._made(name, entry, model_format="gguf", path=str(path), fault=fault)
+            return self._made(name, entry, path=str(path), fault=fault)
         ((_, parts),) = _group(path.parent, files).items()
         return self._spec(name, parts, entry)
 
@@ -139,61 +185,37 @@ class Catalog:
         model_id: str,
         entry: ModelSettings | None,
         *,
-        model_format: str,
         path: str,
+        model_format: Literal["gguf", "hf", "mlx", "fake"] = "gguf",
         size: int = 0,
         created: int = 0,
+        quantisation: str | None = None,
+        architecture: str | None = None,
         fault: str | None = None,
     ) -> ModelSpec:
-        preference = (entry.engine if entry else None) or self._settings.inference_engine
+        traits = ModelTraits(model_format, quantisation, size or None, architecture)
+        preferences = Preferences(
+            engine=(entry.engine if entry else None) or self._settings.inference_engine,
+            device=self._settings.device_type,
+        )
         try:
-            choice = self._choose(model_format, preference)
+            choice = self._choose(traits, preferences)
         except StartupError as error:
-            choice = Choice("", error.message)
+            choice = Choice("", "", (error.message,))
             fault = fault or error.message
         options = (entry or ModelSettings.model_validate({})).options(self._settings)
         return ModelSpec(
             id=model_id,
             path=path,
-            format="fake" if model_format == "fake" else "gguf",
+            format=model_format,
             engine=choice.engine,
+            device=choice.device,
             engine_reason=choice.reason,
             size_bytes=size,
             created=created,
             options=options,
             fault=fault,
         )
-
-
-def _walk(root: Path, folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """The .gguf files below `folder`; hidden names and folders that leave `root` are skipped.
-
-    seen: folders visited, by device and inode, so that links cannot lead in circles.
-    """
-    try:
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            return
-        seen.add((status.st_dev, status.st_ino))
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return  # not there yet, or not ours to read: nothing to find
-    for entry in entries:
-        path = Path(entry.path)
-        if entry.name.startswith("."):
-            continue
-        if path.is_dir():
-            if not entry.is_symlink() or _is_inside(path, root):
-                yield from _walk(root, path, seen)
-        elif entry.name.lower().endswith(".gguf"):
-            yield path
-
-
-def _is_inside(path: Path, root: Path) -> bool:
-    try:
-        return path.resolve().is_relative_to(root)
-    except (OSError, RuntimeError):  # links in a circle
-        return False
 
 
 def _group(root: Path, files: dict[Path, _File]) -> dict[str, list[_File | str]]:

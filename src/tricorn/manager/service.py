@@ -10,6 +10,7 @@ only enqueue.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -21,7 +22,7 @@ from tricorn.config import Settings
 from tricorn.engines.base import ModelSpec
 from tricorn.errors import StartupError
 from tricorn.hardware import facts
-from tricorn.hardware.choice import Choice, choose_engine
+from tricorn.hardware.choice import Preferences, choose_engine, require_possible
 from tricorn.manager.announcement import announcement
 from tricorn.manager.catalog import Catalog
 from tricorn.manager.control import ControlServer
@@ -66,15 +67,10 @@ def run(
     """
     if with_gateway:
         check_port(settings.host, settings.port)
-    machine = facts.detect()
-
-    def choose(model_format: str, preference: str) -> Choice:
-        # Not "installed" from the list of environments: `engine_python` knows, and says it clearly.
-        return choose_engine(machine, model_format, ("llamacpp", "fake"), preference)
-
-    if settings.inference_engine not in ("auto", "fake"):
-        choose("gguf", settings.inference_engine)  # an impossible wish is an error of the start
-    catalog = Catalog(settings, choose)
+    machine = facts.detect(engines_dir=settings.engines_dir, folder=settings.data_dir)
+    # An impossible wish is an error of the start.
+    require_possible(machine, Preferences(settings.inference_engine, settings.device_type))
+    catalog = Catalog(settings, functools.partial(choose_engine, machine))
     specs = catalog.scan()
     default_model = pick_default(settings, specs)
     with RunDirectory.open(settings.runtime_dir()) as run_dir:

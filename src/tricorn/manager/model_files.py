@@ -1,0 +1,64 @@
+"""Looking through a folder of models: GGUF files, and folders that are a model as a whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tricorn.manager import hf_folder
+
+
+@dataclass(frozen=True)
+class Found:
+    path: Path
+    """Not resolved."""
+    folder_files: list[hf_folder.FolderFile] | None = None
+    """Of a model folder; None: `path` is a GGUF file."""
+
+
+def walk(root: Path) -> Iterator[Found]:
+    """What looks like a model at or below `root`, which is resolved.
+
+    Hidden names are skipped, and so are folders that are links out of `root`; files that are such
+    links are given, for the catalog to refuse them by name. Folders inside a model folder belong to
+    it, but for their GGUF files.
+    """
+    yield from _walk(root, root, set(), inside_model=False)
+
+
+def is_inside(path: Path, root: Path) -> bool:
+    """Whether a path, its links followed, lies in `root`."""
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # links in a circle
+        return False
+
+
+def _walk(
+    root: Path, folder: Path, seen: set[tuple[int, int]], *, inside_model: bool
+) -> Iterator[Found]:
+    """seen: folders visited, by device and inode, so that links cannot lead in circles."""
+    try:
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            return
+        seen.add((status.st_dev, status.st_ino))
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return  # not there yet, or not ours to read: nothing to find
+    if not inside_model and any(entry.name == hf_folder.CONFIG for entry in entries):
+        files = hf_folder.list_files(folder)
+        if hf_folder.is_model(files):
+            inside_model = True
+            yield Found(folder, files)
+    for entry in entries:
+        path, name = Path(entry.path), entry.name.lower()
+        if name.startswith("."):
+            continue
+        if path.is_dir():
+            if not entry.is_symlink() or is_inside(path, root):
+                yield from _walk(root, path, seen, inside_model=inside_model)
+        elif name.endswith(".gguf") and not name.startswith("mmproj"):
+            yield Found(path)  # an mmproj file is the vision half of another model, not a model
