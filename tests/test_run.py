@@ -10,20 +10,36 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import environments, installer, launch
-from tricorn.environments import Environment, InstallError
+from tricorn import default_model, engine_commands, environments, installer, launch
+from tricorn.doctor import command as doctor
+from tricorn.engine_installs import Machine
+from tricorn.environment_state import Environment
+from tricorn.install_faults import InstallError
 
 PROJECT = Path(__file__).resolve().parents[1]
+SOURCE = PROJECT / "src" / "tricorn"
 BEFORE_INSTALL = [
     "__init__",
+    "default_model",
+    *(f"doctor.{file.stem}" for file in sorted((SOURCE / "doctor").glob("[a-z]*.py"))),
+    "engine_commands",
+    "engine_installs",
+    "environment_state",
     "environments",
     "file_lock",
+    *(f"hardware.{file.stem}" for file in sorted((SOURCE / "hardware").glob("[a-z]*.py"))),
     "install_faults",
+    "installed_packages",
     "installer",
     "launch",
     "long_commands",
     "package_tools",
+    "place",
+    "prerequisites",
 ]
+PACKAGES = ("tricorn", "tricorn.doctor", "tricorn.hardware")
+for later in ("doctor.generation", "hardware.choice", "hardware.reasons"):
+    BEFORE_INSTALL.remove(later)  # only imported where Tricorn is installed
 
 
 class Became(Exception):
@@ -54,13 +70,16 @@ def ensured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return environment.python
 
     monkeypatch.setattr(environments, "ensure", ensure)
+    # Else it goes on outside of .venv, which these tests may run in and which may be outdated.
+    monkeypatch.setattr(launch, "is_whole", lambda _: True)
     return seen
 
 
 @pytest.mark.parametrize("module", BEFORE_INSTALL)
 def test_what_runs_before_the_install_needs_no_package(module: str) -> None:
     """Only the standard library and each other are imported."""
-    tree = ast.parse((PROJECT / "src" / "tricorn" / f"{module}.py").read_text(encoding="utf-8"))
+    file = SOURCE / f"{module.replace('.', '/')}.py"
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     names: set[str] = set()
     lazy = {
         id(inner)
@@ -73,11 +92,11 @@ def test_what_runs_before_the_install_needs_no_package(module: str) -> None:
             continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "tricorn":
-            names |= {f"tricorn.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module in PACKAGES:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module or "")
-    ours = {f"tricorn.{name}" for name in BEFORE_INSTALL}
+    ours = {f"tricorn.{name}" for name in BEFORE_INSTALL} | {"tricorn"}
     foreign = {n for n in names if n.split(".")[0] not in sys.stdlib_module_names} - ours
     assert foreign == set()
 
@@ -125,6 +144,23 @@ def test_paths_are_the_callers(
     assert Path.cwd() == PROJECT
 
 
+def test_a_model_folder_is_a_path(
+    became: list[list[str]], ensured: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So is a folder that is a model; another folder's name is left as it is."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/config.json").write_text("{}")
+    (tmp_path / "other").mkdir()
+    launch.main(["--model", "tiny"], PROJECT)
+    monkeypatch.chdir(tmp_path)
+    launch.main(["--model", "other"], PROJECT)
+    assert [command[4:] for command in became] == [
+        ["--model", str(tmp_path / "tiny")],
+        ["--model", "other"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -154,6 +190,7 @@ def test_what_cannot_be_installed_is_one_sentence(
         raise InstallError("the disk is full")
 
     monkeypatch.setattr(environments, "ensure", fail)
+    monkeypatch.setattr(launch, "is_whole", lambda _: True)
     assert launch.main([], PROJECT) == 1
     assert capsys.readouterr().err == "\nTricorn cannot start: the disk is full\n"
     assert became == []
@@ -169,9 +206,12 @@ def test_skip_check_needs_an_install(
 
 
 def test_mode_test_runs_everything(
-    ensured: list[str], monkeypatch: pytest.MonkeyPatch, became: list[list[str]]
+    ensured: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    became: list[list[str]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """All environments and the model, then ruff, mypy and pytest; one failure fails the run."""
+    """All environments that can be, the model, ruff, mypy and pytest; one failure fails the run."""
     ran: list[str] = []
     codes = {"ruff": 1, "mypy": 0, "pytest": 0}
 
@@ -181,11 +221,13 @@ def test_mode_test_runs_everything(
 
     fetched: list[Path] = []
     monkeypatch.setattr(launch.subprocess, "run", run)
-    monkeypatch.setattr(
-        installer, "ensure_default_model", lambda folder, **_: fetched.append(folder)
-    )
+    monkeypatch.setattr(installer, "machine", lambda: Machine("darwin", "arm64"))
+    monkeypatch.setattr(default_model, "ensure", lambda folder, **_: fetched.append(folder))
     assert launch.main(["--mode", "test"], PROJECT) == 1
-    assert ensured == ["gateway", "test", "llamacpp"]
+    assert ensured == ["gateway", "test", "llamacpp", "mlx"]
+    assert "The engine vllm is not installed: vLLM has no packages for macOS" in (
+        capsys.readouterr().out
+    )
     assert fetched == [PROJECT / "models"]
     assert ran == ["ruff", "mypy", "pytest"]
     assert became == []
@@ -202,6 +244,80 @@ def test_arguments_for_pytest_run_pytest_alone(
         return subprocess.CompletedProcess(command, 5)
 
     monkeypatch.setattr(launch.subprocess, "run", run)
-    monkeypatch.setattr(installer, "ensure_default_model", lambda folder, **_: folder)
+    monkeypatch.setattr(default_model, "ensure", lambda folder, **_: folder)
+    monkeypatch.setattr(installer, "machine", lambda: Machine("darwin", "arm64"))
     assert launch.main(["--mode", "test", "--", "-k", "chat"], PROJECT) == 5
     assert ran == [["-m", "pytest", "-k", "chat"]]
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether .venv is whole; its one value can be changed."""
+    state = [True]
+    monkeypatch.setattr(launch, "is_whole", lambda _: state[0])
+    return state
+
+
+@pytest.mark.parametrize("command", [["doctor", "--json"], ["engines", "ls"]])
+def test_commands_are_tricorns_own(
+    command: list[str], became: list[list[str]], ensured: list[str], whole: list[bool]
+) -> None:
+    """Where it is installed, with the same flags, and nothing is installed for them."""
+    assert launch.main(command, PROJECT) == 0
+    python = str(installer.gateway_environment(PROJECT).python)
+    assert became == [[python, "-m", "tricorn.cli", *command]]
+    assert ensured == []
+
+
+@pytest.mark.parametrize("form", ["--config {}", "--config={}"])
+def test_commands_find_the_callers_config(
+    form: str,
+    became: list[list[str]],
+    whole: list[bool],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the server does: from where run.py was started."""
+    monkeypatch.chdir(tmp_path)
+    launch.main(["doctor", *form.format("my.yaml").split()], PROJECT)
+    assert became[0][4:] == form.format(tmp_path / "my.yaml").split()
+
+
+def test_before_the_install_the_doctor_looks_by_itself(
+    became: list[list[str]],
+    ensured: list[str],
+    whole: list[bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the standard library, and its exit code."""
+    whole[0] = False
+    monkeypatch.setattr(doctor, "before_install", lambda arguments, project: 1)
+    assert launch.main(["doctor"], PROJECT) == 1
+    assert (became, ensured) == ([], [])
+
+
+def test_installing_an_engine_installs_tricorn_first(
+    became: list[list[str]], ensured: list[str], whole: list[bool]
+) -> None:
+    """The settings say where engines are, and reading them needs Tricorn's packages."""
+    launch.main(["engines", "install", "mlx"], PROJECT)
+    assert ensured == ["gateway"]
+    assert became[0][3:] == ["engines", "install", "mlx"]
+
+
+def test_a_commands_failure_is_one_sentence(
+    whole: list[bool], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With exit code 1."""
+
+    def fail(*_: object) -> int:
+        raise InstallError("vllm is in use")
+
+    whole[0] = False
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr(engine_commands, "run", fail)
+    assert launch.main(["engines", "remove", "vllm"], PROJECT) == 1
+    assert capsys.readouterr().err == "run.py: vllm is in use\n"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tricorn import __version__, logs
+from tricorn import __version__, default_model, engine_commands, installer, logs
 from tricorn.config import ModelSettings, Settings, load_settings
+from tricorn.doctor import command as doctor
 from tricorn.errors import StartupError, TricornError
-from tricorn.manager import gguf
+from tricorn.install_faults import InstallError
+from tricorn.manager import gguf, hf_folder
+from tricorn.place import from_settings
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -27,6 +30,10 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="serve models over HTTP until stopped")
     add_serve_flags(serve)
+    examine = commands.add_parser("doctor", help="what is missing here, and what mends it")
+    doctor.add_arguments(examine)
+    engines = commands.add_parser("engines", help="list, install and remove engines")
+    engine_commands.add_arguments(engines)
     return parser
 
 
@@ -35,12 +42,12 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=("dev", "prod"), help="dev: reload on change")
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 for every interface")
     parser.add_argument("--port", type=int, help="port to listen on")
-    parser.add_argument("--model", help="id of the model to load at start, or a path to a .gguf")
+    parser.add_argument("--model", help="id of the model to load at start, or a path to a model")
     parser.add_argument("--workers", type=int, help="gateway processes")
     parser.add_argument("--config", type=Path, help="settings file; default: ./tricorn.yaml")
     parser.add_argument("--debug", action="store_true", help="log more")
     parser.add_argument(
-        "--skip-check", action="store_true", help="install nothing, use what is there"
+        "--skip-check", action="store_true", help="check and install nothing, use what is there"
     )
     parser.add_argument(
         "--without-gateway",
@@ -56,9 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as leaving:  # --help and --version, or a wrong flag: argparse has spoken
         return leaving.code if isinstance(leaving.code, int) else USAGE_ERROR
     try:
+        if arguments.command == "doctor":
+            return doctor.with_settings(arguments)
+        if arguments.command == "engines":
+            place = from_settings(load_settings(config_file=arguments.config))
+            return engine_commands.run(arguments, place, print)
         return serve(arguments)
     except TricornError as error:
         print(f"tricorn: {error.message}", file=sys.stderr)
+        return 1
+    except InstallError as error:
+        print(f"tricorn: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("tricorn: interrupted", file=sys.stderr)
@@ -68,13 +83,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def serve(arguments: argparse.Namespace) -> int:
     """Settings → engine and model present → the manager. StartupError where one of them fails."""
     # Imported here: `--version` and a wrong flag answer at once.
+    from tricorn.doctor import runner as checks
     from tricorn.manager import service
 
     settings = load_settings(flags_of(arguments), config_file=arguments.config)
     if arguments.model is not None:
         settings = with_model(settings, arguments.model)
     logs.set_up(level=settings.log_level, json=settings.log_json(), process="manager")
-    pythons = {} if arguments.skip_check else install(settings, say=service.say)
+    pythons: dict[str, Path] = {}
+    if not arguments.skip_check:
+        pythons = install(settings, say=service.say)
+        if settings.mode == "dev":
+            checks.tell_at_start(from_settings(settings), service.say)
     return service.run(
         settings,
         engine_python=lambda name: pythons.get(name) or installed_python(name, settings),
@@ -95,16 +115,19 @@ def flags_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def with_model(settings: Settings, model: str) -> Settings:
-    """The settings with `model` as the default one: an id, or a path to a file."""
+    """The settings with `model` as the default one: an id, or a path to a file or model folder."""
     path = Path(model).expanduser()
-    if model in settings.models or not (path.suffix.lower() == ".gguf" or path.is_file()):
+    is_folder = hf_folder.is_model(hf_folder.list_files(path))
+    is_path = path.suffix.lower() == ".gguf" or path.is_file() or is_folder
+    if model in settings.models or not is_path:
         return settings.model_copy(update={"default_model": model})
-    if not path.is_file():
+    if not (path.is_file() or is_folder):
         raise StartupError(f"there is no file {path}")
-    path, name = path.resolve(), gguf.model_name(path)
+    path = path.resolve()
+    name = path.name if is_folder else gguf.model_name(path)
     root = settings.model_base_path.resolve()
     if path.is_relative_to(root):  # the catalog finds it there, under its own id
-        inside = path.relative_to(root).with_name(name).as_posix()
+        inside = name if path == root else path.relative_to(root).with_name(name).as_posix()
         return settings.model_copy(update={"default_model": inside})
     entry = settings.models.get(name, ModelSettings.model_validate({})).model_copy(
         update={"path": path}
@@ -114,21 +137,35 @@ def with_model(settings: Settings, model: str) -> Settings:
 
 
 def install(settings: Settings, *, say: Callable[[str], None]) -> dict[str, Path]:
-    """Make sure that there is an engine, and a model; engine → its Python. StartupError."""
-    from tricorn import installer
-    from tricorn.environments import InstallError
+    """Make sure that there is a model, and the engine for it; engine → its Python. StartupError.
 
+    Engines that only other models need are not installed here: a load that lacks one says so.
+    """
     if only_fake(settings):
         return {}
     try:
-        python = installer.ensure_engine("llamacpp", settings, say=say)
-        if installer.wants_default_model(settings):
-            installer.ensure_default_model(
-                settings.model_base_path, say=say, log_dir=settings.log_dir
-            )
+        if default_model.is_wanted(settings):
+            default_model.ensure(settings.model_base_path, say=say, log_dir=settings.log_dir)
     except InstallError as error:
         raise StartupError(str(error)) from error
-    return {"llamacpp": python}
+    name = first_engine(settings)
+    return {name: installer.ensure_engine(name, settings, say=say)}
+
+
+def first_engine(settings: Settings) -> str:
+    """The engine of the model that is loaded at start; StartupError where that cannot be served."""
+    from tricorn.hardware import facts
+    from tricorn.hardware.choice import choose_engine
+    from tricorn.manager.catalog import Catalog
+    from tricorn.manager.service import pick_default
+
+    machine = facts.detect(engines_dir=settings.engines_dir)
+    specs = Catalog(settings, functools.partial(choose_engine, machine)).scan()
+    chosen = pick_default(settings, specs)
+    if chosen is not None:
+        return specs[chosen].engine
+    wish = settings.inference_engine
+    return "llamacpp" if wish == "auto" else wish
 
 
 def only_fake(settings: Settings) -> bool:
@@ -141,18 +178,14 @@ def only_fake(settings: Settings) -> bool:
 
 def installed_python(name: str, settings: Settings) -> Path:
     """The Python of an engine that is there already; StartupError where it isn't."""
-    from tricorn import installer
-
-    if name == "fake":
-        return Path(sys.executable)
-    if name in installer.ENGINES:
-        own = installer.engine_environment(name, settings.engines_dir, log_dir=settings.log_dir)
-        if own.python.exists():
-            return own.python
-        # Only looked for, never imported: this process is the manager.
-        if importlib.util.find_spec(installer.ENGINES[name].module) is not None:
-            return Path(sys.executable)
-    raise StartupError(f"the engine {name} is not installed; start once without --skip-check")
+    known = name == "fake" or name in installer.ENGINES
+    python = installer.engine_python(name, settings.engines_dir) if known else None
+    if python is None:
+        command = from_settings(settings).command
+        raise StartupError(
+            f"the engine {name} is not installed; to install it: {command} engines install {name}"
+        )
+    return python
 
 
 if __name__ == "__main__":

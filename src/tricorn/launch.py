@@ -1,5 +1,7 @@
 """The work behind `run.py`: install what is missing, then become the server, or run the tests.
 
+`run.py doctor` and `run.py engines …` are the commands of the same names of `tricorn`.
+
 Standard library only: it runs in whatever Python the user has.
 """
 
@@ -12,13 +14,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tricorn import environments, installer
-from tricorn.environments import Environment, InstallError
+from tricorn import default_model, engine_commands, environments, installer
+from tricorn.doctor import command as doctor
+from tricorn.environment_state import Environment, is_whole
+from tricorn.install_faults import InstallError
+from tricorn.place import from_environment
 
 NOT_ON_WINDOWS = (
     "Tricorn cannot start: its HTTP server (gunicorn) does not run on Windows. Use WSL 2: "
     "wsl --install, then start run.py inside of it"
 )
+
+
+COMMANDS = ("doctor", "engines")
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -30,7 +38,9 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         prog="run.py",
         description="Start Tricorn: one OpenAI-compatible server over several engines.",
-        epilog="In --mode test everything after -- goes to pytest: run.py --mode test -- -k chat",
+        epilog="In --mode test everything after -- goes to pytest: run.py --mode test -- -k chat. "
+        "Further commands: run.py doctor (what is missing here, and what mends it); "
+        "run.py engines ls, install NAME, remove NAME.",
         allow_abbrev=False,
     )
     parser.add_argument("--mode", choices=["dev", "prod", "test"], help="default: prod")
@@ -41,7 +51,7 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--config", help="settings file (tricorn.yaml)")
     parser.add_argument("--debug", action="store_true", help="log much more")
     parser.add_argument(
-        "--skip-check", action="store_true", help="start at once, without checking what is there"
+        "--skip-check", action="store_true", help="start at once, without a look at what is there"
     )
     options = parser.parse_args(flags)
     if rest and options.mode != "test":
@@ -56,8 +66,10 @@ def serve_flags(options: argparse.Namespace, directory: Path) -> list[str]:
         value = getattr(options, name)
         if value is None:
             continue
-        is_path = name == "config" or (name == "model" and (directory / value).is_file())
-        given += [f"--{name}", str((directory / value).resolve()) if is_path else value]
+        path = directory / value
+        is_model = path.is_file() or (path / "config.json").is_file()  # a model folder
+        is_path = name == "config" or (name == "model" and is_model)
+        given += [f"--{name}", str(path.resolve()) if is_path else value]
     if options.debug:
         given.append("--debug")
     if options.skip_check:
@@ -67,6 +79,8 @@ def serve_flags(options: argparse.Namespace, directory: Path) -> list[str]:
 
 def main(argv: Sequence[str], project: str | Path) -> int:
     """Do what the flags say; returns an exit code only where it does not become the server."""
+    if argv and argv[0] in COMMANDS:
+        return _command(argv[0], argv[1:], Path(project))
     options, pytest_arguments = parse(argv)
     project, directory = Path(project), Path.cwd()
     # Settings, models/ and logs/ are the project folder's, wherever run.py was started from.
@@ -93,6 +107,44 @@ def main(argv: Sequence[str], project: str | Path) -> int:
     return _become([python, "-m", "tricorn.cli", "serve", *serve_flags(options, directory)])
 
 
+def _command(name: str, argv: Sequence[str], project: Path) -> int:
+    """`doctor` or `engines`: by Tricorn's own command where it is installed, else with the standard
+    library alone. Only `engines install` installs anything."""
+    parser = argparse.ArgumentParser(prog=f"run.py {name}", allow_abbrev=False)
+    module = doctor if name == "doctor" else engine_commands
+    module.add_arguments(parser)
+    flags = _with_absolute_config(argv)
+    arguments = parser.parse_args(flags)
+    os.chdir(project)
+    gateway = installer.gateway_environment(project)
+    try:
+        if name == "engines" and arguments.action == "install":
+            _ensure_gateway(gateway, project, [name, *flags])
+        if is_whole(gateway):
+            return _become([str(gateway.python), "-m", "tricorn.cli", name, *flags])
+        if name == "doctor":
+            return doctor.before_install(arguments, project)
+        return engine_commands.run(arguments, from_environment(os.environ, project), _say)
+    except InstallError as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted", file=sys.stderr)
+        return 130
+
+
+def _with_absolute_config(argv: Sequence[str]) -> list[str]:
+    """The flags, with the settings file named from anywhere."""
+    flags = list(argv)
+    for index, flag in enumerate(flags):
+        name, equals, value = flag.partition("=")
+        if name == "--config" and equals:
+            flags[index] = f"--config={Path(value).absolute()}"
+        elif name == "--config" and index + 1 < len(flags):
+            flags[index + 1] = str(Path(flags[index + 1]).absolute())
+    return flags
+
+
 def _say(text: str) -> None:
     print(text, flush=True)
 
@@ -100,7 +152,7 @@ def _say(text: str) -> None:
 def _ensure_gateway(gateway: Environment, project: Path, argv: Sequence[str]) -> None:
     inside = Path(sys.prefix).resolve() == gateway.path.resolve()
     base = getattr(sys, "_base_executable", sys.executable)
-    if inside and not environments.is_whole(gateway) and base != sys.executable:
+    if inside and not is_whole(gateway) and base != sys.executable:
         # Started with .venv's own Python, which is about to be made anew: go on outside of it.
         raise SystemExit(_become([base, str(project / "run.py"), *argv]))
     environments.ensure(gateway, _say)
@@ -126,9 +178,15 @@ def _test(
     _ensure_gateway(gateway, project, argv)
     environments.ensure(installer.test_environment(project), _say)
     engines_dir = Path(os.environ.get("ENGINES_DIR") or ".engines")
+    here = installer.machine()
     for name in installer.ENGINES:
-        environments.ensure(installer.engine_environment(name, engines_dir, project=project), _say)
-    installer.ensure_default_model(project / "models", say=_say)
+        reason = installer.why_impossible(name, here)
+        if reason is not None:
+            _say(f"The engine {name} is not installed: {reason}")
+            continue
+        wanted = installer.engine_environment(name, engines_dir, project=project, here=here)
+        environments.ensure(wanted, _say)
+    default_model.ensure(project / "models", say=_say)
 
     python = str(gateway.python)
     checks = {"pytest": [python, "-m", "pytest", *pytest_arguments]}

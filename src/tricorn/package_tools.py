@@ -45,6 +45,10 @@ class PackageTool(ABC):
         """The command that installs; `arguments` mean the same to pip and uv."""
 
     @abstractmethod
+    def searching_also(self, index: str) -> list[str]:
+        """Arguments of `install` that add a package index to the configured ones."""
+
+    @abstractmethod
     def environment(self) -> dict[str, str]:
         """The process environment for those commands."""
 
@@ -60,6 +64,9 @@ class Pip(PackageTool):
         # With -v pip passes on what the compiler's build says: without, nothing for minutes.
         options += ["--verbose"] if verbose else []
         return [str(python), "-m", "pip", "install", *options, *arguments]
+
+    def searching_also(self, index: str) -> list[str]:
+        return ["--extra-index-url", index]
 
     def environment(self) -> dict[str, str]:
         return clean_environment()
@@ -78,6 +85,11 @@ class Uv(PackageTool):
     def install(self, python: Path, arguments: Sequence[str], *, verbose: bool) -> list[str]:
         options = ["--python", str(python)] + (["--verbose"] if verbose else [])
         return [self.program, "pip", "install", *options, *arguments]
+
+    def searching_also(self, index: str) -> list[str]:
+        # Not --index, which would replace what UV_INDEX names. And uv by default takes every
+        # package that the added index knows from there alone.
+        return ["--extra-index-url", index, "--index-strategy", "unsafe-best-match"]
 
     def environment(self) -> dict[str, str]:
         inherited = clean_environment()
