@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tricorn.engines.base import (
+    Constraint,
     EngineOptions,
     GenerateRequest,
     ModelSpec,
@@ -56,6 +57,16 @@ def test_answer_and_endless_set_the_text() -> None:
     assert generate(spec(answer="abc"), "x")[0] == "abc"
     text, deltas = generate(spec(answer="abc", endless=True), "x", max_tokens=7)
     assert (text, deltas[-1].finish_reason) == ("abcabca", "length")
+
+
+def test_the_answer_to_a_constraint_is_its_text() -> None:
+    """So that a test sees what arrived; the capability is there only when asked for."""
+    choice = Constraint("choice", '["a"]')
+    assert generate(spec(constraints=True), "x", constraint=choice)[0] == '["a"]'
+    assert generate(spec(constraints=True), "x", constraint=Constraint("json_object"))[0] == "{}"
+    for wanted in (False, True):
+        loaded = asyncio.run(create().load(spec(constraints=wanted)))
+        assert loaded.capabilities.constraints is wanted
 
 
 def test_it_ends_where_the_context_is_full() -> None:

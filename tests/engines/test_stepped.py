@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
 
 from tricorn.engines.base import (
+    Constraint,
     EngineCapabilities,
     EngineStats,
     GenerateRequest,
@@ -35,6 +36,9 @@ class ScriptedCore(EngineCore):
         self.seen_abort = threading.Event()
         self.closed = False
         self.fails: Exception | None = None
+        self.prepared: list[tuple[str, str]] = []
+        self.may_prepare = threading.Event()
+        self.may_prepare.set()
 
     def open(self, spec: ModelSpec) -> LoadedModel:
         if spec.fault:
@@ -46,6 +50,15 @@ class ScriptedCore(EngineCore):
         if request.prompt_token_ids == [0]:
             raise InvalidRequest("refused", param="prompt")
         self.left[request.request_id] = list(request.prompt_token_ids)
+
+    def prepare(self, request: GenerateRequest) -> Callable[[], None]:
+        assert self.may_prepare.wait(20)
+        constraint = request.sampling.constraint
+        assert constraint is not None
+        self.prepared.append((request.request_id, threading.current_thread().name))
+        if not constraint.value:
+            raise InvalidRequest("no such thing", param=constraint.param)
+        return lambda: self.submit(request)
 
     def abort(self, request_id: str) -> None:
         self.aborted.append(request_id)
@@ -84,6 +97,11 @@ class ScriptedCore(EngineCore):
 
 def request(name: str, tokens: list[int], n: int = 1) -> GenerateRequest:
     return GenerateRequest(name, tokens, SamplingParams(n=n))
+
+
+def constrained(name: str, tokens: list[int], value: str = "a") -> GenerateRequest:
+    constraint = Constraint("regex", value, "p")
+    return GenerateRequest(name, tokens, SamplingParams(constraint=constraint))
 
 
 async def collect(engine: SteppedEngine, what: GenerateRequest) -> str:
@@ -206,6 +224,64 @@ def test_the_core_is_touched_by_one_thread_and_closed_at_the_end() -> None:
         await engine.unload()
         assert core.threads == {"engine"}
         assert core.closed
+
+    run(scenario())
+
+
+def test_constraints_are_prepared_aside() -> None:
+    """In order, on another thread than the engine's; who has none goes past them meanwhile."""
+
+    async def scenario() -> None:
+        core = ScriptedCore()
+        engine = SteppedEngine(core)
+        await engine.load(SPEC)
+        core.may_prepare.clear()
+        waiting = [asyncio.create_task(collect(engine, constrained(n, [1, 2]))) for n in "abc"]
+        assert await collect(engine, request("free", [7])) == "7 "
+        assert not any(task.done() for task in waiting)
+        core.may_prepare.set()
+        assert await asyncio.gather(*waiting) == ["1 2 "] * 3
+        assert [name for name, _ in core.prepared] == ["a", "b", "c"]
+        assert "engine" not in {thread for _, thread in core.prepared}
+        assert threading.current_thread().name not in {thread for _, thread in core.prepared}
+        await engine.unload()
+        assert core.threads == {"engine"}
+
+    run(scenario())
+
+
+def test_a_constraint_that_cannot_be_prepared_is_refused() -> None:
+    """Its request alone; it never reaches the engine thread."""
+
+    async def scenario() -> None:
+        core = ScriptedCore()
+        engine = SteppedEngine(core)
+        await engine.load(SPEC)
+        with pytest.raises(InvalidRequest, match="no such thing"):
+            await collect(engine, constrained("bad", [1], ""))
+        assert await collect(engine, constrained("good", [1])) == "1 "
+        assert core.aborted == []
+        await engine.unload()
+
+    run(scenario())
+
+
+def test_who_leaves_while_a_constraint_is_prepared_is_never_submitted() -> None:
+    """Nothing stays behind in the engine."""
+
+    async def scenario() -> None:
+        core = ScriptedCore()
+        engine = SteppedEngine(core)
+        await engine.load(SPEC)
+        core.may_prepare.clear()
+        gone = asyncio.create_task(collect(engine, constrained("gone", [1] * 10_000_000)))
+        stays = asyncio.create_task(collect(engine, constrained("stays", [1])))
+        await asyncio.sleep(0)
+        gone.cancel()
+        core.may_prepare.set()
+        assert await stays == "1 "
+        assert engine.stats().running == 0
+        await engine.unload()
 
     run(scenario())
 

@@ -18,6 +18,7 @@ from tricorn.gateway.app import create_app
 MODELS: dict[str, dict[str, Any]] = {
     "echo": {},
     "hello": {"answer": "Hello, 世界! 👋"},
+    "bound": {"constraints": True},
     "endless": {"answer": "abc ", "endless": True, "token_delay_s": 0.005},
 }
 

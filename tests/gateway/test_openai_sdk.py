@@ -210,3 +210,43 @@ def test_closing_a_stream_gives_everything_back(sdk: openai.OpenAI, manager: Fak
     assert manager.leased == 1
     stream.close()
     assert manager.leased == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"structured_outputs": {"regex": "a"}}, "structured_outputs.regex"),
+    ],
+)
+def test_a_constraint_needs_an_engine_that_keeps_it(
+    sdk: openai.OpenAI, manager: FakeManager, fields: dict[str, Any], param: str
+) -> None:
+    """400 unsupported_parameter where this model's engine cannot; the lease is given back."""
+    for create, prompt in (
+        (sdk.chat.completions.create, {"messages": USER}),
+        (sdk.completions.create, {"prompt": "x"}),
+    ):
+        for stream in (False, True):
+            with pytest.raises(openai.BadRequestError) as caught:
+                create(model="echo", stream=stream, extra_body=fields, **prompt)  # type: ignore[operator]
+            assert (caught.value.code, caught.value.param) == ("unsupported_parameter", param)
+    assert manager.leased == 0
+
+
+def test_a_constraint_reaches_the_engine(sdk: openai.OpenAI) -> None:
+    """As the schema's text, whole or streamed; `response_format` text asks for nothing."""
+    schema = {"type": "object", "properties": {"b": {"type": "null"}, "a": {"type": "null"}}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    options: dict[str, Any] = {"model": "bound", "messages": USER}
+    answer = sdk.chat.completions.create(**options, response_format=wanted)
+    assert answer.choices[0].message.content == (
+        '{"type":"object","properties":{"b":{"type":"null"},"a":{"type":"null"}}}'
+    )
+    chunks = sdk.chat.completions.create(
+        **options, stream=True, extra_body={"structured_outputs": {"choice": ["x"]}}
+    )
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert text == '["x"]'
+    plain = sdk.chat.completions.create(**options, response_format={"type": "text"})
+    assert plain.choices[0].message.content == "Hello there"

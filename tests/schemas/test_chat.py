@@ -124,7 +124,6 @@ def test_invalid(fields: dict[str, Any], param: str) -> None:
         ({"tool_choice": "auto"}, "tool_choice"),
         ({"functions": [{}]}, "functions"),
         ({"function_call": "auto"}, "function_call"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"audio": {}}, "audio"),
         ({"prediction": {}}, "prediction"),
@@ -176,7 +175,7 @@ def test_nulls_and_hints_ask_for_nothing() -> None:
     hints = {
         "user": "u", "metadata": {"a": "b"}, "store": False, "service_tier": "auto",
         "prompt_cache_key": "k", "safety_identifier": "s", "parallel_tool_calls": True,
-        "functions": [], "response_format": {"type": "text"}, "modalities": ["text"],
+        "functions": [], "modalities": ["text"],
     }  # fmt: skip
     body = {"model": "m", "messages": [USER]}
     assert ChatRequest.parse(body | nulls) == ChatRequest.parse(body)

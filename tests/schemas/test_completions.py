@@ -61,7 +61,6 @@ def test_invalid(fields: dict[str, Any], param: str) -> None:
         ({"suffix": "x"}, "suffix"),
         ({"best_of": 2}, "best_of"),
         ({"echo": True, "logprobs": 0}, "echo"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
     ],
 )
 def test_unsupported(fields: dict[str, Any], param: str) -> None:

@@ -6,6 +6,7 @@ message. Knobs, in `engine_args`:
 
     answer          text to answer with instead
     endless         repeat the answer until max_tokens
+    constraints     take constraints: the answer to one is its own text
     token_delay_s   seconds each step takes
     load_delay_s    seconds the load takes
     load_error      the load fails with this text
@@ -62,6 +63,7 @@ class FakeCore(EngineCore):
         args = spec.options.engine_args
         self._answer = argument(args, "answer", str, None)
         self._endless = argument(args, "endless", bool, False)
+        self._constraints = argument(args, "constraints", bool, False)
         self._token_delay_s = argument(args, "token_delay_s", float, 0.0)
         self._crash_at = argument(args, "crash_at_token", int, None)
         self._crash_marker = argument(args, "crash_marker", str, None)
@@ -79,7 +81,7 @@ class FakeCore(EngineCore):
             context_length=self._context,
             vocab_size=257,
             max_num_seqs=self._max_num_seqs,
-            capabilities=EngineCapabilities(),
+            capabilities=EngineCapabilities(constraints=self._constraints),
             chat_template=CHAT_TEMPLATE,
             eos_token="",
             details={"engine": "fake"},
@@ -87,7 +89,9 @@ class FakeCore(EngineCore):
 
     def submit(self, request: GenerateRequest) -> None:
         prompt = self.detokenize(request.prompt_token_ids).decode(errors="replace")
-        answer = (self._answer or _last_message(prompt)).encode()
+        constraint = request.sampling.constraint
+        text = constraint.value or "{}" if constraint else self._answer or _last_message(prompt)
+        answer = text.encode()
         self._prompt_tokens += len(request.prompt_token_ids)
         for index in range(request.sampling.n):
             self._waiting.append(_Sequence(request, index, answer, self._endless))

@@ -4,7 +4,7 @@
     event loop ◄──one call a step with everything that step produced──┘
 
 An `EngineCore` is the synchronous half; it is only ever touched by the engine thread, except for
-`tokenize`, `detokenize` and `stats`, which must be safe from any thread.
+`prepare`, `tokenize`, `detokenize` and `stats`, which must be safe from any thread.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import queue
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import structlog
@@ -46,6 +48,14 @@ class EngineCore(ABC):
     @abstractmethod
     def submit(self, request: GenerateRequest) -> None:
         """Queue a request. A RequestError refuses it."""
+
+    def prepare(self, request: GenerateRequest) -> Callable[[], None]:
+        """What would hold up a step (a constraint is compiled), on a thread of its own.
+
+        Gives what the engine thread is to call in `submit`'s place. Called only for requests with
+        a constraint, one after the other. A RequestError refuses the request.
+        """
+        return partial(self.submit, request)
 
     @abstractmethod
     def abort(self, request_id: str) -> None:
@@ -83,6 +93,8 @@ class SteppedEngine(InferenceEngine):
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._streams: dict[str, asyncio.Queue[TokenDelta | TricornError]] = {}
         self._thread: threading.Thread | None = None
+        # One thread, so that equal requests keep their order.
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare-engine")
         self._lost: EngineLost | None = None
 
     async def load(self, spec: ModelSpec) -> LoadedModel:
@@ -95,11 +107,15 @@ class SteppedEngine(InferenceEngine):
         return await loaded
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[TokenDelta]:
+        submit: Callable[[], None] = partial(self._core.submit, request)
+        if request.sampling.constraint is not None and self._lost is None:
+            loop = asyncio.get_running_loop()
+            submit = await loop.run_in_executor(self._preparing, self._core.prepare, request)
         if self._lost is not None:
             raise self._lost
         stream: asyncio.Queue[TokenDelta | TricornError] = asyncio.Queue()
         self._streams[request.request_id] = stream
-        self._inbox.put(lambda: self._submit(request))
+        self._inbox.put(lambda: self._submit(request.request_id, submit))
         unfinished = request.sampling.n
         try:
             while unfinished:
@@ -132,6 +148,7 @@ class SteppedEngine(InferenceEngine):
         return self._core.stats()
 
     async def unload(self) -> None:
+        await asyncio.to_thread(self._preparing.shutdown, cancel_futures=True)
         self._inbox.put(None)
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
@@ -170,11 +187,11 @@ class SteppedEngine(InferenceEngine):
                 return False
             action()
 
-    def _submit(self, request: GenerateRequest) -> None:
+    def _submit(self, request_id: str, submit: Callable[[], None]) -> None:
         try:
-            self._core.submit(request)
+            submit()
         except TricornError as error:
-            self._hand_over([(request.request_id, error)])
+            self._hand_over([(request_id, error)])
 
     def _hand_over(self, outputs: list[StepOutput]) -> None:
         if outputs:

@@ -19,8 +19,15 @@ from typing import Any
 
 import structlog
 
-from tricorn.engines.base import LoadedModel, SamplingParams, TokenDelta
-from tricorn.errors import EngineLost, InvalidRequest, Overloaded, TricornError, from_info
+from tricorn.engines.base import EngineCapabilities, LoadedModel, SamplingParams, TokenDelta
+from tricorn.errors import (
+    EngineLost,
+    InvalidRequest,
+    Overloaded,
+    TricornError,
+    UnsupportedParameter,
+    from_info,
+)
 from tricorn.gateway.disconnect import GONE
 from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.services import Services
@@ -163,6 +170,7 @@ class Generation:
         self._lease = lease
         job = self._job
         _check_vocabulary(job.sampling, lease.model.vocab_size)
+        _check_capabilities(job, lease.model.capabilities)
         try:
             self._engine = self._services.engines.client(lease.address, lease.secret)
             for position, prompt in enumerate(job.prompts):
@@ -223,3 +231,13 @@ def _check_vocabulary(sampling: SamplingParams, size: int) -> None:
                     f"got {token}.",
                     param=param,
                 )
+
+
+def _check_capabilities(job: Job, capabilities: EngineCapabilities) -> None:
+    """Refuse what this model's engine cannot do."""
+    constraint = job.sampling.constraint
+    if constraint is not None and not capabilities.constraints:
+        raise UnsupportedParameter(
+            f"'{constraint.param}' is not supported by the engine that serves '{job.model}'.",
+            param=constraint.param,
+        )

@@ -37,6 +37,12 @@ def unsupported(text: str) -> PydanticCustomError:
     return PydanticCustomError("unsupported", "{text}", {"text": text})
 
 
+def inside(error: PydanticCustomError, where: int | str) -> PydanticCustomError:
+    """The same error, of an item or field of the value that was validated as a whole."""
+    context = {**(error.context or {}), "inside": where}
+    return PydanticCustomError(error.type, error.message_template, context)
+
+
 def kind(value: object) -> str:
     """The JSON name of a value's type, with its article."""
     match value:
@@ -99,12 +105,12 @@ def without_nulls(value: object) -> object:
 def _object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise wrong_type("an object", value)
-    if _deeper_than(value, MAX_NESTING):
+    if deeper_than(value, MAX_NESTING):
         raise bad_value(f"is nested more than {MAX_NESTING} levels deep")
     return value
 
 
-def _deeper_than(value: object, levels: int) -> bool:
+def deeper_than(value: object, levels: int) -> bool:
     row: list[object] = [value]
     for _ in range(levels + 1):
         below: list[object] = []

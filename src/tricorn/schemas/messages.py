@@ -13,9 +13,15 @@ from pydantic import (
     Tag,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from tricorn.schemas.fields import String, bad_value, unsupported, without_nulls, wrong_type
+from tricorn.schemas.fields import (
+    String,
+    bad_value,
+    inside,
+    unsupported,
+    without_nulls,
+    wrong_type,
+)
 from tricorn.schemas.request import TAG
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -38,22 +44,16 @@ def _text(value: object) -> str:
 
 def _part(position: int, part: object) -> str:
     if not isinstance(part, dict):
-        raise _inside(wrong_type("an object", part), position)
+        raise inside(wrong_type("an object", part), position)
     kind = part.get("type")
     if kind in _FOREIGN_PARTS:
-        raise _inside(unsupported(f"Content parts of type '{kind}' are not supported."), position)
+        raise inside(unsupported(f"Content parts of type '{kind}' are not supported."), position)
     if kind not in ("text", "refusal"):
-        raise _inside(bad_value(f"unknown content part type {kind!r}; known is text"), position)
+        raise inside(bad_value(f"unknown content part type {kind!r}; known is text"), position)
     text = part.get(kind)
     if not isinstance(text, str):
-        raise _inside(wrong_type(f"a string in '{kind}'", text), position)
+        raise inside(wrong_type(f"a string in '{kind}'", text), position)
     return text
-
-
-def _inside(error: PydanticCustomError, where: int | str) -> PydanticCustomError:
-    """The same error, of an item or field of the value that was validated as a whole."""
-    context = {**(error.context or {}), "inside": where}
-    return PydanticCustomError(error.type, error.message_template, context)
 
 
 Content = Annotated[str, BeforeValidator(_text)]
@@ -129,9 +129,9 @@ class AssistantMessage(_Message):
         extra = self.model_extra or {}
         for name in ("function_call", "audio"):
             if name in extra:
-                raise _inside(unsupported(f"'{name}' in a message is not supported."), name)
+                raise inside(unsupported(f"'{name}' in a message is not supported."), name)
         if self.content is None and not self.tool_calls and self.refusal is None:
-            raise _inside(bad_value("may be null only in a message with tool_calls"), "content")
+            raise inside(bad_value("may be null only in a message with tool_calls"), "content")
         return self
 
     def template_form(self) -> dict[str, Any]:
@@ -176,9 +176,9 @@ def _known_role(value: object) -> dict[str, Any]:
         raise wrong_type("an object", value)
     role = value.get("role")
     if not isinstance(role, str):
-        raise _inside(wrong_type("a string", role), "role")
+        raise inside(wrong_type("a string", role), "role")
     if role not in ROLES:
-        raise _inside(bad_value(f"'{role}' is not one of {', '.join(ROLES)}"), "role")
+        raise inside(bad_value(f"'{role}' is not one of {', '.join(ROLES)}"), "role")
     return value
 
 

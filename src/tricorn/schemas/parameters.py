@@ -65,13 +65,11 @@ _SHARED: dict[str, Rule] = {
     "metadata": _OBJECT,
     "store": Inert((False,)),
     "service_tier": Inert(("auto", "default")),
-    "response_format": Inert(({"type": "text"},)),
-    # vLLM's and llama.cpp's names for constrained output: silence would mean a wrong answer.
+    # Other servers' names for constrained output: silence would mean a wrong answer.
     "guided_json": Inert(),
     "guided_regex": Inert(),
     "guided_choice": Inert(),
     "guided_grammar": Inert(),
-    "structured_outputs": Inert(),
     "grammar": Inert(("",)),
     "json_schema": Inert(),
     "use_beam_search": Inert((False,)),

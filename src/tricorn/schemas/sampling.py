@@ -8,7 +8,8 @@ from typing import ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tricorn.engines.base import SamplingParams
+from tricorn.engines.base import Constraint, SamplingParams
+from tricorn.schemas.constraints import ResponseFormat, StructuredOutputs
 from tricorn.schemas.fields import (
     INT64,
     Boolean,
@@ -53,6 +54,7 @@ class GenerationRequest(RequestModel):
     logit_bias: LogitBias = {}
     seed: Integer | None = Field(None, ge=-INT64, lt=INT64)
     stop: Stop = []
+    response_format: ResponseFormat | None = None
 
     # vLLM's and llama.cpp's names
     top_k: Integer = Field(0, ge=-1, lt=2**31)
@@ -61,6 +63,7 @@ class GenerationRequest(RequestModel):
     min_tokens: Integer = Field(0, ge=0, lt=2**31)
     ignore_eos: Boolean = False
     stop_token_ids: TokenIds = Field([], max_length=128)
+    structured_outputs: StructuredOutputs | None = None
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -69,6 +72,10 @@ class GenerationRequest(RequestModel):
         limit = self.token_limit()
         if limit is not None and self.min_tokens > limit:
             raise across("min_tokens", f"it is above the limit of {limit} tokens")
+        if self.structured_outputs and self.response_format and self.response_format.constraint():
+            raise across(
+                "structured_outputs", "it cannot be combined with a 'response_format' of its own"
+            )
         return self
 
     def token_limit(self) -> int | None:
@@ -78,6 +85,12 @@ class GenerationRequest(RequestModel):
     def logprob_count(self) -> int | None:
         """As `SamplingParams.logprobs`."""
         return None
+
+    def constraint(self) -> Constraint | None:
+        """What the answer must look like; None: like anything."""
+        if self.structured_outputs is not None:
+            return self.structured_outputs.constraint()
+        return self.response_format.constraint() if self.response_format else None
 
     @property
     def include_usage(self) -> bool:
@@ -101,11 +114,16 @@ class GenerationRequest(RequestModel):
             ignore_eos=self.ignore_eos,
             logprobs=self.logprob_count(),
             n=self.n,
+            constraint=self.constraint(),
         )
 
     def unknown_inside(self) -> list[str]:
         extra = (self.stream_options.model_extra or {}) if self.stream_options else {}
-        return [f"stream_options.{name}" for name in extra]
+        found = [f"stream_options.{name}" for name in extra]
+        for field in ("response_format", "structured_outputs"):
+            value = getattr(self, field)
+            found += [f"{field}.{name}" for name in value.unknown()] if value else []
+        return found
 
 
 def across(param: str, text: str) -> PydanticCustomError:

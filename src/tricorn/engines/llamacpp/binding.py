@@ -14,6 +14,8 @@ from typing import Any
 import llama_cpp
 import numpy as np
 import numpy.typing as npt
+from llguidance import LLTokenizer
+from llguidance.llamacpp import lltokenizer_from_vocab
 
 from tricorn.engines.llamacpp.options import LlamaOptions
 from tricorn.engines.llamacpp.parked import State
@@ -129,6 +131,10 @@ class Model:
             if count >= 0:
                 return buffer.raw[:count]
             size = -count
+
+    def constraint_tokenizer(self) -> LLTokenizer:
+        """The vocabulary as llguidance takes it; takes a good part of a second."""
+        return lltokenizer_from_vocab(self.vocab)
 
     def close(self) -> None:
         llama_cpp.llama_model_free(self.pointer)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from collections.abc import Sequence as ReadOnlySequence
+from functools import cached_property, partial
 from pathlib import Path
 
 from tricorn.chat.text import TextStream
 from tricorn.engines.base import (
-    EngineCapabilities,
     EngineStats,
     FinishReason,
     GenerateRequest,
@@ -17,12 +17,14 @@ from tricorn.engines.base import (
     ModelSpec,
     TokenDelta,
 )
+from tricorn.engines.constraints import ConstraintCompiler, Matcher
 from tricorn.engines.llamacpp import binding, options
 from tricorn.engines.llamacpp.kv import KvCache
+from tricorn.engines.llamacpp.loaded import loaded_model
 from tricorn.engines.llamacpp.sampling import Candidates, Sampler, token_logprob
 from tricorn.engines.llamacpp.scheduler import Chunk, Scheduler, Sequence
 from tricorn.engines.stepped import EngineCore, StepOutput, SteppedEngine
-from tricorn.errors import InvalidRequest
+from tricorn.errors import EngineGenerateError, InvalidRequest
 from tricorn.hardware import facts
 
 ABORTABLE_FROM = 64
@@ -65,28 +67,14 @@ class LlamaCppCore(EngineCore):
         self._interrupted = False
         self._prompt_tokens = self._generated_tokens = 0
         self._warm_up()
-        return LoadedModel(
+        return loaded_model(
+            self._model,
+            self._context,
+            chosen,
             context_length=self._context_length,
-            vocab_size=self._model.vocab_size,
-            max_num_seqs=max_running,
-            capabilities=EngineCapabilities(),
-            chat_template=self._model.chat_template(),
-            bos_token=self._model.special_token("bos"),
-            eos_token=self._model.special_token("eos"),
-            adds_bos=self._model.adds_bos(),
-            memory_bytes=_resident_bytes(),
-            details={
-                "description": self._model.description(),
-                "threads": chosen.threads,
-                "kv_tokens": self._context.cells,
-                "kv_type": f"{chosen.type_k}/{chosen.type_v}",
-                "flash_attn": chosen.flash_attn,
-                "n_batch": chosen.n_batch,
-                "prefill_budget": prefill_budget,
-                "n_gpu_layers": chosen.n_gpu_layers,
-                "cache_ram_mib": kv.parked.budget >> 20,
-                "shares_prefixes": self._model.shares_prefixes,
-            },
+            max_running=max_running,
+            prefill_budget=prefill_budget,
+            parked_bytes=kv.parked.budget,
         )
 
     def _warm_up(self) -> None:
@@ -98,7 +86,22 @@ class LlamaCppCore(EngineCore):
 
     # --- requests ------------------------------------------------------------------------------
 
+    def prepare(self, request: GenerateRequest) -> Callable[[], None]:
+        constraint, n = request.sampling.constraint, request.sampling.n
+        assert constraint is not None
+        return partial(self._queue, request, [self._compiler.matcher(constraint) for _ in range(n)])
+
+    @cached_property
+    def _compiler(self) -> ConstraintCompiler:
+        # At the first constraint: reading the whole vocabulary takes time and memory.
+        return ConstraintCompiler(
+            self._model.constraint_tokenizer(), end_tokens=self._model.end_tokens
+        )
+
     def submit(self, request: GenerateRequest) -> None:
+        self._queue(request, [None] * request.sampling.n)
+
+    def _queue(self, request: GenerateRequest, matchers: ReadOnlySequence[Matcher | None]) -> None:
         for token in request.sampling.logit_bias:
             if not 0 <= token < self._model.vocab_size:
                 raise InvalidRequest(
@@ -107,12 +110,13 @@ class LlamaCppCore(EngineCore):
                     param="logit_bias",
                 )
         self._prompt_tokens += len(request.prompt_token_ids)
-        for index in range(request.sampling.n):
+        for index, matcher in enumerate(matchers):
             self._scheduler.add(
                 Sequence(
                     request,
                     index,
                     list(request.prompt_token_ids),
+                    matcher=matcher,
                     text=TextStream(request.sampling.stop),
                 )
             )
@@ -143,11 +147,12 @@ class LlamaCppCore(EngineCore):
         for chunk in chunks:
             tokens = chunk.sequence.tokens[chunk.start : chunk.start + chunk.count]
             self._scheduler.kv.computed(chunk.slot, tokens)
-        return [
-            (chunk.sequence.request.request_id, self._advance(chunk.sequence, row))
-            for chunk, row in zip(chunks, rows, strict=True)
-            if chunk.samples
-        ]
+        outputs: list[StepOutput] = []
+        for chunk, row in zip(chunks, rows, strict=True):
+            # Without a slot: its request failed a moment ago, by another of its n answers.
+            if chunk.samples and chunk.sequence.slot is not None:
+                outputs.append(self._advance_or_fail(chunk.sequence, row))
+        return outputs
 
     def _fill(self, chunks: list[Chunk]) -> list[int]:
         self._context.clear()
@@ -182,6 +187,14 @@ class LlamaCppCore(EngineCore):
             if len(self._scheduler.running) == 1:
                 raise binding.DecodeError("no room in the KV cache for a single sequence")
             self._scheduler.preempt()
+
+    def _advance_or_fail(self, sequence: Sequence, row: int) -> StepOutput:
+        request_id = sequence.request.request_id
+        try:
+            return request_id, self._advance(sequence, row)
+        except EngineGenerateError as error:
+            self.abort(request_id)
+            return request_id, error
 
     def _advance(self, sequence: Sequence, row: int) -> TokenDelta:
         """Sample the sequence's next token and say what that adds; ends it where it is to end."""
@@ -233,6 +246,7 @@ class LlamaCppCore(EngineCore):
             vocab_size=self._model.vocab_size,
             prompt=sequence.request.prompt_token_ids,
             end_tokens=self._model.end_tokens,
+            matcher=sequence.matcher,
         )
 
     def _end(self, sequence: Sequence) -> None:
@@ -268,16 +282,6 @@ class LlamaCppCore(EngineCore):
     def close(self) -> None:
         self._context.close()
         self._model.close()
-
-
-def _resident_bytes() -> int | None:
-    """This process's proportional set size; None where the system does not tell."""
-    if sys.platform != "linux":
-        return None
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return None
 
 
 def create() -> InferenceEngine:

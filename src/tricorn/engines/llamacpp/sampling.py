@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tricorn.engines.base import SamplingParams, TokenLogprob
+from tricorn.engines.constraints import Matcher
 
 Logits = npt.NDArray[np.float32]
 
@@ -29,11 +30,13 @@ class Candidates:
         self._data = np.zeros(vocab_size, dtype=_CANDIDATE)
         self._pointer = self._data.ctypes.data_as(llama_cpp.llama_token_data_p)
 
-    def sample(self, chain: int, logits: Logits) -> int:
-        self._data["id"] = self._ids
-        self._data["logit"] = logits
+    def sample(self, chain: int, logits: Logits, only: npt.NDArray[np.int64] | None = None) -> int:
+        """only: the ids to choose from; None: all."""
+        count = len(self._ids) if only is None else len(only)
+        self._data["id"][:count] = self._ids if only is None else only
+        self._data["logit"][:count] = logits if only is None else logits[only]
         array = llama_cpp.llama_token_data_array(
-            data=self._pointer, size=len(self._data), selected=-1, sorted=False
+            data=self._pointer, size=count, selected=-1, sorted=False
         )
         llama_cpp.llama_sampler_apply(chain, ctypes.byref(array))
         return int(self._data["id"][array.selected])
@@ -44,7 +47,8 @@ class Sampler:
 
     prompt: token ids that the repetition penalty sees besides the generated ones.
     end_tokens: ids that end an answer; they may not come before `min_tokens` were generated, nor
-        ever with `ignore_eos`.
+        ever with `ignore_eos`; except where a finished constraint leaves nothing else.
+    matcher: of the sequence's constraint.
     """
 
     def __init__(
@@ -56,9 +60,11 @@ class Sampler:
         vocab_size: int,
         prompt: list[int],
         end_tokens: frozenset[int],
+        matcher: Matcher | None = None,
     ) -> None:
         self._candidates = candidates
         self._sampling = sampling
+        self._matcher = matcher
         self._never = sorted(end_tokens) if sampling.ignore_eos else []
         self._not_yet = sorted({*end_tokens, *sampling.stop_token_ids})
         self._chain: int | None = None
@@ -71,14 +77,30 @@ class Sampler:
         return s.temperature == 0 and not penalties and not s.logit_bias
 
     def sample(self, logits: Logits, generated: int) -> int:
-        """The next token, after `generated` ones."""
+        """The next token, after `generated` ones. `logits` stays as it is.
+
+        EngineGenerateError where the constraint cannot be followed further.
+        """
+        if self._matcher is not None:
+            logits = logits.copy()
+            self._matcher.mask(logits)
         banned = self._not_yet if generated < self._sampling.min_tokens else self._never
         if banned:
-            logits = logits.copy()
-            logits[banned] = -np.inf
+            rest = logits.copy()
+            rest[banned] = -np.inf
+            if rest.max() > -np.inf:
+                logits = rest
+        token = self._choose(logits)
+        if self._matcher is not None:
+            self._matcher.accept(token)
+        return token
+
+    def _choose(self, logits: Logits) -> int:
         if self._chain is None:
             return int(logits.argmax())
-        token = self._candidates.sample(self._chain, logits)
+        # A sampler may pick a token of probability zero, once in a very long while.
+        only = None if self._matcher is None else np.flatnonzero(logits > -np.inf)
+        token = self._candidates.sample(self._chain, logits, only)
         llama_cpp.llama_sampler_accept(self._chain, token)
         return token
 

@@ -33,6 +33,8 @@ class Sequence:
     """Prompt, then what was generated."""
     sampler: Any = None
     """Made at first admission, by the engine."""
+    matcher: Any = None
+    """Of its constraint, where it has one; handed to the sampler."""
     slot: Slot | None = None
     generated: int = 0
     cached_tokens: int | None = None

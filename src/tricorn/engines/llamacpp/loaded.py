@@ -1,0 +1,56 @@
+"""The facts of a model that llama.cpp has in memory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tricorn.engines.base import EngineCapabilities, LoadedModel
+from tricorn.engines.llamacpp.binding import Context, Model
+from tricorn.engines.llamacpp.options import LlamaOptions
+
+
+def loaded_model(
+    model: Model,
+    context: Context,
+    chosen: LlamaOptions,
+    *,
+    context_length: int,
+    max_running: int,
+    prefill_budget: int,
+    parked_bytes: int,
+) -> LoadedModel:
+    """parked_bytes: what parked prefixes may take of main memory."""
+    return LoadedModel(
+        context_length=context_length,
+        vocab_size=model.vocab_size,
+        max_num_seqs=max_running,
+        capabilities=EngineCapabilities(constraints=True),
+        chat_template=model.chat_template(),
+        bos_token=model.special_token("bos"),
+        eos_token=model.special_token("eos"),
+        adds_bos=model.adds_bos(),
+        memory_bytes=_resident_bytes(),
+        details={
+            "description": model.description(),
+            "threads": chosen.threads,
+            "kv_tokens": context.cells,
+            "kv_type": f"{chosen.type_k}/{chosen.type_v}",
+            "flash_attn": chosen.flash_attn,
+            "n_batch": chosen.n_batch,
+            "prefill_budget": prefill_budget,
+            "n_gpu_layers": chosen.n_gpu_layers,
+            "cache_ram_mib": parked_bytes >> 20,
+            "shares_prefixes": model.shares_prefixes,
+        },
+    )
+
+
+def _resident_bytes() -> int | None:
+    """This process's proportional set size; None where the system does not tell."""
+    if sys.platform != "linux":
+        return None
+    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return None
