@@ -9,6 +9,8 @@ from tricorn.errors import ModelLoadFailed
 
 ENGINES: dict[str, str] = {
     "llamacpp": "tricorn.engines.llamacpp.engine:create",
+    "vllm": "tricorn.engines.vllm.engine:create",
+    "mlx": "tricorn.engines.mlx.engine:create",
     "fake": "tricorn.engines.fake:create",
 }
 """Name → `module:factory`. A new engine is one module and one line here."""

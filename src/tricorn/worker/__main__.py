@@ -9,6 +9,7 @@ when the manager says so or is gone.
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -52,4 +53,14 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not by the interpreter's own end: taking apart what an engine's packages leave behind costs
+    # seconds (vLLM), and the manager waits for this process.
+    os._exit(code)
+elif __name__ == "__mp_main__":
+    # In a process that the engine starts by multiprocessing: this file is imported there first.
+    from tricorn.worker.parent import killed_with_parent
+
+    killed_with_parent()

@@ -11,7 +11,7 @@ import structlog
 
 from tricorn.engines.base import EngineStats, InferenceEngine, LoadedModel
 from tricorn.engines.registry import create
-from tricorn.errors import ModelLoadFailed, TricornError
+from tricorn.errors import EngineLost, ModelLoadFailed, TricornError
 from tricorn.manager import protocol as control
 from tricorn.wire import open_connection, pack, read_frame
 from tricorn.worker.protocol import Launch
@@ -59,7 +59,7 @@ async def run(launch: Launch) -> int:
     tell(control.Ready(address, model))
     log.info("ready", model=launch.spec.id, address=address, **model.details)
 
-    reporter = asyncio.create_task(_report(engine, tell))
+    reporter = asyncio.create_task(_report(engine, tell, on_lost))
     await stopping.wait()
     reporter.cancel()
     manager.cancel()
@@ -98,9 +98,19 @@ async def _obey(reader: asyncio.StreamReader, stopping: asyncio.Event) -> None:
     stopping.set()
 
 
-async def _report(engine: InferenceEngine, tell: Callable[[control.ClientMessage], None]) -> None:
+async def _report(
+    engine: InferenceEngine,
+    tell: Callable[[control.ClientMessage], None],
+    on_lost: Callable[[], None],
+) -> None:
     last: EngineStats | None = None
     while True:
+        try:
+            await engine.check()
+        except EngineLost as error:
+            log.error("engine lost", error=error.message)
+            on_lost()
+            return
         now = engine.stats()
         if now != last:
             tell(control.Stats(now))

@@ -1,0 +1,160 @@
+"""vLLM as an engine: what the interface asks, told in terms of a `Runtime`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import itertools
+import os
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from tricorn.engines.base import (
+    Embeddings,
+    EngineCapabilities,
+    EngineStats,
+    GenerateRequest,
+    InferenceEngine,
+    LoadedModel,
+    ModelSpec,
+    Scores,
+    TokenDelta,
+)
+from tricorn.engines.vllm import options
+from tricorn.engines.vllm.outputs import OutputReader
+from tricorn.engines.vllm.stats import Stats
+from tricorn.engines.vllm.tokenizer import Tokenizer
+from tricorn.errors import ContextLengthExceeded
+
+if TYPE_CHECKING:
+    from tricorn.engines.vllm.runtime import Runtime
+
+
+class VllmEngine(InferenceEngine):
+    _runtime: Runtime
+    _tokenizer: Tokenizer
+    _model: LoadedModel
+
+    def __init__(self) -> None:
+        self._stats = Stats()
+        self._pooled = itertools.count(1)
+
+    async def load(self, spec: ModelSpec) -> LoadedModel:
+        os.environ.update(options.environment(spec.options, os.environ))
+        # Only now: torch and vllm read the environment when they are imported.
+        from tricorn.engines.vllm.runtime import Runtime
+
+        self._runtime = Runtime(spec, self._stats)
+        self._tokenizer = Tokenizer(self._runtime.tokenizer())
+        self._model = self._facts(await self._runtime.tasks())
+        return self._model
+
+    def _facts(self, tasks: Sequence[str]) -> LoadedModel:
+        config = self._runtime.config
+        model, cache, scheduler = config.model_config, config.cache_config, config.scheduler_config
+        one_class = getattr(model.hf_config, "num_labels", 0) == 1
+        return LoadedModel(
+            context_length=model.max_model_len,
+            vocab_size=model.get_vocab_size(),
+            max_num_seqs=scheduler.max_num_seqs,
+            capabilities=EngineCapabilities(
+                generate="generate" in tasks,
+                embed="embed" in tasks,
+                score="classify" in tasks and one_class,
+                constraints="generate" in tasks,
+            ),
+            chat_template=self._tokenizer.chat_template,
+            bos_token=self._tokenizer.bos_token,
+            eos_token=self._tokenizer.eos_token,
+            adds_bos=self._tokenizer.adds_bos(),
+            memory_bytes=_resident_bytes() if self._runtime.on_cpu else None,
+            details={
+                "vllm": self._runtime.version,
+                "device": str(config.device_config.device_type),
+                "dtype": str(model.dtype).removeprefix("torch."),
+                "quantization": model.quantization,
+                "kv_tokens": (cache.num_gpu_blocks or 0) * (cache.block_size or 0),
+                "kv_type": str(cache.cache_dtype),
+                "prefix_caching": bool(cache.enable_prefix_caching),
+                "max_num_batched_tokens": scheduler.max_num_batched_tokens,
+                "enforce_eager": bool(model.enforce_eager),
+                "processes": config.parallel_config.world_size,
+            },
+        )
+
+    # --- requests ------------------------------------------------------------------------------
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[TokenDelta]:
+        self._require_room(len(request.prompt_token_ids) + 1)
+        self._stats.prompt_tokens += len(request.prompt_token_ids)
+        reader = OutputReader(request, self._tokenizer.bytes)
+        outputs = self._runtime.generate(request, vocab_size=self._model.vocab_size)
+        async with contextlib.aclosing(outputs):  # type: ignore[type-var]
+            async for output in outputs:
+                for delta in reader.read(output):
+                    yield delta
+
+    async def embed(self, prompts: Sequence[list[int]]) -> Embeddings:
+        vectors = await asyncio.gather(*(self._pool("embed", prompt) for prompt in prompts))
+        return Embeddings(list(vectors), sum(map(len, prompts)))
+
+    async def score(self, query: list[int], documents: Sequence[list[int]]) -> Scores:
+        """query and documents without special tokens: they are put in here."""
+        pairs = [self._tokenizer.pair(query, document) for document in documents]
+        scores = await asyncio.gather(*(self._pool("classify", *pair) for pair in pairs))
+        return Scores([score[0] for score in scores], sum(len(ids) for ids, _types in pairs))
+
+    async def _pool(
+        self, task: str, token_ids: list[int], token_types: list[int] | None = None
+    ) -> list[float]:
+        self._require_room(len(token_ids))
+        self._stats.prompt_tokens += len(token_ids)
+        request_id = f"{task}-{next(self._pooled)}"
+        return await self._runtime.pool(task, token_ids, request_id, token_types=token_types)
+
+    def _require_room(self, tokens: int) -> None:
+        limit = self._model.context_length
+        if tokens > limit:
+            raise ContextLengthExceeded(
+                f"This model's maximum context length is {limit} tokens, but this request needs at "
+                f"least {tokens}. Please shorten the input."
+            )
+
+    # --- the rest ------------------------------------------------------------------------------
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        return self._tokenizer.tokenize(text, add_special=add_special, parse_special=parse_special)
+
+    def detokenize(self, token_ids: Sequence[int]) -> bytes:
+        return self._tokenizer.detokenize(token_ids)
+
+    def stats(self) -> EngineStats:
+        return self._stats.now()
+
+    async def check(self) -> None:
+        await self._runtime.check()
+
+    async def unload(self) -> None:
+        await self._runtime.shut_down()
+
+
+def _resident_bytes() -> int | None:
+    """Proportional set size of this process and of all that vLLM has started; None where the
+    system does not tell."""
+    import psutil  # vllm needs it too
+
+    worker = psutil.Process()
+    try:
+        sizes = [p.memory_full_info() for p in (worker, *worker.children(recursive=True))]
+    except psutil.Error:
+        return None
+    return sum(size.pss for size in sizes) if hasattr(sizes[0], "pss") else None
+
+
+def create() -> InferenceEngine:
+    # vllm itself is imported when the model is loaded: what it reads from the environment depends
+    # on the model.
+    if importlib.util.find_spec("vllm") is None:
+        raise ImportError("No module named 'vllm'")
+    return VllmEngine()

@@ -1,0 +1,86 @@
+"""vLLM's start-up parameters: `engine_args` over defaults from the general options. Pure.
+
+Everything that `AsyncEngineArgs` knows can be given under its own name; names that it does not know
+are refused with the nearest ones that it does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from tricorn.engines.base import EngineOptions
+from tricorn.errors import ModelLoadFailed
+
+GIB = 1 << 30
+MAX_DEFAULT_KV_BYTES = 4 * GIB
+AUTO_CONTEXT = -1
+"""vLLM's word for: as long as the model and the memory allow."""
+
+
+def engine_args(
+    options: EngineOptions,
+    model: str,
+    known: Collection[str],
+    *,
+    on_cpu: bool,
+    memory_available: int | None = None,
+) -> dict[str, Any]:
+    """What `AsyncEngineArgs` is made from. ModelLoadFailed names what it does not know.
+
+    known: the names of its fields.
+    on_cpu: this build of vLLM computes on the CPU.
+    memory_available: bytes of main memory; None where that is unknown.
+    """
+    for name in options.engine_args:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise ModelLoadFailed(f"engine_args: vLLM has no start-up parameter {name!r}{hint}")
+    args: dict[str, Any] = {
+        "model": model,
+        "max_model_len": options.context_length or AUTO_CONTEXT,
+        # A request means the same on every engine: all of them compile constraints by llguidance.
+        "structured_outputs_config": {"backend": "guidance"},
+        # Ours is given instead of its loggers; see `stats`.
+        "disable_log_stats": True,
+    }
+    if on_cpu:
+        # Compiling takes minutes at every start, since its cache is not found again on the CPU.
+        args["enforce_eager"] = True
+        # Unasked, vLLM would take nearly all the memory there is.
+        kv_bytes = min(MAX_DEFAULT_KV_BYTES, max(GIB, (memory_available or 0) // 8))
+        args["kv_cache_memory_bytes"] = kv_bytes
+    if options.max_num_seqs is not None:
+        args["max_num_seqs"] = options.max_num_seqs
+    if options.prefill_budget is not None:
+        # vLLM's budget also counts the one token of each sequence that is being decoded.
+        args["max_num_batched_tokens"] = options.prefill_budget + (options.max_num_seqs or 0)
+    return args | options.engine_args
+
+
+def environment(options: EngineOptions, given: Mapping[str, str]) -> dict[str, str]:
+    """Variables to set before vllm is imported; what is `given` already is left as it is."""
+    wanted = {
+        # Models are folders on this machine.
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        # Its processes are started by exec, and so can be bound to the life of this one.
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+    }
+    if options.threads is not None:
+        # Not bound to cores: several engines would be bound to the same ones.
+        wanted["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+        wanted["OMP_NUM_THREADS"] = str(options.threads)
+    return {name: value for name, value in wanted.items() if name not in given}
+
+
+_NOISE = re.compile(r"\[type=.*?\]|For further information visit \S+")
+
+
+def plain(message: str) -> str:
+    """A message of vLLM or pydantic in one line, without pydantic's links and types."""
+    return re.sub(r"\s+", " ", _NOISE.sub("", message)).strip()

@@ -1,0 +1,101 @@
+"""From vLLM's `RequestOutput`s (of kind DELTA) to token deltas. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from tricorn.engines.base import FinishReason, GenerateRequest, TokenDelta, TokenLogprob
+from tricorn.engines.vllm.sampling import sequences
+from tricorn.engines.vllm.tokens import TokenBytes
+from tricorn.errors import EngineGenerateError
+
+
+class Logprob(Protocol):
+    @property
+    def logprob(self) -> float: ...
+
+
+class Completion(Protocol):
+    """What was added to one sequence."""
+
+    index: int
+    text: str
+    token_ids: Sequence[int]
+    logprobs: Sequence[Mapping[int, Logprob]] | None
+    finish_reason: str | None
+    stop_reason: int | str | None
+
+
+class Output(Protocol):
+    outputs: Sequence[Completion]
+    num_cached_tokens: int | None
+
+
+class OutputReader:
+    """Reads the outputs of one request."""
+
+    def __init__(self, request: GenerateRequest, tokens: TokenBytes) -> None:
+        self._request = request
+        self._sampling = request.sampling
+        self._tokens = tokens
+        self._copied = sequences(request.sampling) < request.sampling.n
+        self._begun: set[int] = set()
+
+    def read(self, output: Output) -> Iterator[TokenDelta]:
+        """EngineGenerateError where vLLM gave a sequence up."""
+        for completion in output.outputs:
+            if self._copied:
+                indices = range(self._sampling.n)
+            else:
+                indices = range(completion.index, completion.index + 1)
+            for index in indices:
+                yield self._delta(index, completion, output.num_cached_tokens or 0)
+
+    def _delta(self, index: int, completion: Completion, cached_tokens: int) -> TokenDelta:
+        cached = None if index in self._begun else cached_tokens
+        self._begun.add(index)
+        finish = _finish_reason(completion.finish_reason)
+        if self._sampling.max_tokens == 0:
+            return TokenDelta(index, "", [], finish and "length", cached_tokens=cached)
+        reason = completion.stop_reason
+        if isinstance(reason, int) and reason not in self._sampling.stop_token_ids:
+            reason = None  # one of the model's own end tokens, where it has several
+        return TokenDelta(
+            index,
+            completion.text,
+            list(completion.token_ids),
+            finish,
+            reason,
+            self._logprobs(completion),
+            cached,
+        )
+
+    def _logprobs(self, completion: Completion) -> list[TokenLogprob] | None:
+        wanted = self._sampling.logprobs
+        if wanted is None or completion.logprobs is None:
+            return None
+        return [
+            self._logprob(token, position, wanted)
+            for token, position in zip(completion.token_ids, completion.logprobs, strict=False)
+        ]
+
+    def _logprob(self, token: int, position: Mapping[int, Logprob], wanted: int) -> TokenLogprob:
+        # The chosen token comes on top of the likeliest ones, unless it is one of them.
+        likeliest = [t for t in position if t != token or len(position) <= wanted]
+        likeliest.sort(key=lambda t: -position[t].logprob)
+        shown = self._tokens.shown
+        top = [TokenLogprob(shown(t), position[t].logprob, t) for t in likeliest[:wanted]]
+        return TokenLogprob(shown(token), position[token].logprob, token, top)
+
+
+def _finish_reason(reason: str | None) -> FinishReason | None:
+    match reason:
+        case None:
+            return None
+        case "stop" | "repetition":
+            return "stop"
+        case "length":
+            return "length"
+        case other:
+            raise EngineGenerateError(f"vLLM ended this request early: {other}")

@@ -1,0 +1,174 @@
+"""A running AsyncLLM: started, called, its errors translated. The only module that imports vllm.
+
+What vllm reads from the environment has to be there before this module is imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import dataclasses
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+import vllm
+from vllm import PoolingParams, SamplingParams, TokensPrompt
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.exceptions import VLLMClientError
+from vllm.platforms import current_platform
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.engine.exceptions import EngineGenerateError as VllmGenerateError
+from vllm.v1.metrics.loggers import StatLoggerBase
+
+from tricorn.engines.base import GenerateRequest, ModelSpec
+from tricorn.engines.vllm import options, sampling
+from tricorn.engines.vllm.failure import StandardError, root_cause
+from tricorn.engines.vllm.outputs import Output
+from tricorn.engines.vllm.stats import StatCounter, Stats
+from tricorn.errors import EngineGenerateError, EngineLost, InvalidRequest, ModelLoadFailed
+from tricorn.hardware import facts
+
+SHUTDOWN_S = 2.0
+"""The engine core gets this long to end by itself."""
+
+
+class Runtime:
+    """Started by its constructor, which blocks until the model is in memory (up to minutes).
+
+    Call it on the event loop. ModelLoadFailed with vLLM's own reason.
+    """
+
+    def __init__(self, spec: ModelSpec, stats: Stats) -> None:
+        self.version: str = vllm.__version__
+        self.on_cpu: bool = current_platform.is_cpu()
+        known = [field.name for field in dataclasses.fields(AsyncEngineArgs)]
+        given = options.engine_args(
+            spec.options,
+            spec.path,
+            known,
+            on_cpu=self.on_cpu,
+            memory_available=facts.detect().memory_available,
+        )
+        said = StandardError()
+        try:
+            self._llm = AsyncLLM.from_engine_args(
+                AsyncEngineArgs(**_with_configs(given)),
+                stat_loggers=[lambda _config, _core=0: _StatLogger(stats.add_core())],
+            )
+        except Exception as error:
+            # A core that fails is a RuntimeError here, which only says to look at its output.
+            told = root_cause(said.text()) if isinstance(error, RuntimeError) else None
+            reason = told or f"{type(error).__name__}: {error}"
+            raise ModelLoadFailed(f"vLLM cannot load it: {options.plain(reason)}") from error
+        self.config: Any = self._llm.vllm_config
+
+    async def tasks(self) -> Sequence[str]:
+        """What the model can do, in vLLM's words: generate, embed, classify and so on."""
+        tasks: Sequence[str] = await self._llm.get_supported_tasks()
+        return tasks
+
+    def tokenizer(self) -> Any:
+        """A copy: vLLM uses its own on other threads, and a tokenizer is not made for two."""
+        return copy.deepcopy(self._llm.get_tokenizer())
+
+    async def generate(self, request: GenerateRequest, *, vocab_size: int) -> AsyncIterator[Output]:
+        """The request's outputs, each with what is new. Closing the iterator aborts."""
+        constraint = request.sampling.constraint
+        with _translated(constraint.param if constraint else None):
+            params = SamplingParams(
+                **sampling.arguments(request.sampling, vocab_size=vocab_size),
+                output_kind=RequestOutputKind.DELTA,
+                structured_outputs=(
+                    StructuredOutputsParams(**sampling.structured(constraint))
+                    if constraint
+                    else None
+                ),
+            )
+            prompt = TokensPrompt(prompt_token_ids=request.prompt_token_ids)
+            outputs = self._llm.generate(prompt, params, request.request_id)
+            async with contextlib.aclosing(outputs):
+                async for output in outputs:
+                    yield output
+
+    async def pool(
+        self,
+        task: str,
+        token_ids: Sequence[int],
+        request_id: str,
+        *,
+        token_types: Sequence[int] | None = None,
+    ) -> list[float]:
+        """One prompt through a pooling model: its vector, or its class scores."""
+        prompt = TokensPrompt(prompt_token_ids=list(token_ids))
+        params = PoolingParams(task=task)
+        if token_types is not None and any(token_types):
+            # vLLM takes the position at which the second text begins instead of the whole list.
+            params.extra_kwargs = {"compressed_token_type_ids": list(token_types).index(1)}
+        with _translated(None):
+            async for output in self._llm.encode(prompt, params, request_id):
+                vector: list[float] = output.outputs.data.float().flatten().tolist()
+                return vector
+        raise EngineGenerateError("vLLM gave no result for this request")
+
+    async def check(self) -> None:
+        """EngineLost where vLLM's processes are gone."""
+        with _translated(None):
+            await self._llm.check_health()
+
+    async def shut_down(self) -> None:
+        # Its end is meant: it would report the core's end as an error.
+        if self._llm.output_handler is not None:
+            self._llm.output_handler.cancel()
+        await asyncio.to_thread(self._llm.shutdown, SHUTDOWN_S)
+
+
+class _StatLogger(StatLoggerBase):  # type: ignore[misc] # vllm has no type information here
+    """One a core; hands on what vLLM records."""
+
+    def __init__(self, counter: StatCounter) -> None:
+        self._counter = counter
+
+    def record(
+        self,
+        scheduler_stats: Any,
+        iteration_stats: Any,
+        mm_cache_stats: Any = None,
+        engine_idx: int = 0,
+    ) -> None:
+        self._counter.record(scheduler_stats, iteration_stats)
+
+    def log_engine_initialized(self) -> None:
+        pass
+
+
+def _with_configs(given: dict[str, Any]) -> dict[str, Any]:
+    """Configuration objects for what was given as a mapping, where vLLM has a class for it."""
+    made = dict(given)
+    for field in dataclasses.fields(AsyncEngineArgs):
+        value = given.get(field.name)
+        if isinstance(value, dict) and field.default_factory is not dataclasses.MISSING:
+            kind = type(field.default_factory())
+            if dataclasses.is_dataclass(kind):
+                made[field.name] = kind(**value)
+    return made
+
+
+@contextlib.contextmanager
+def _translated(constraint_param: str | None) -> Iterator[None]:
+    """constraint_param: the field to name where vLLM names none and there is a constraint."""
+    try:
+        yield
+    except EngineDeadError as error:
+        raise EngineLost("vLLM's engine process ended while it worked on this request") from error
+    except VllmGenerateError as error:
+        reason = error.__cause__ or error
+        raise EngineGenerateError(f"vLLM failed on this request: {reason}") from error
+    except (VLLMClientError, ValueError) as error:
+        named = getattr(error, "parameter", None)
+        param = constraint_param if named in (None, "structured_outputs") else named
+        # Its text as such: `str` would add the parameter and its value.
+        text = str(error.args[0]) if error.args else str(error)
+        raise InvalidRequest(options.plain(text), param=param) from error

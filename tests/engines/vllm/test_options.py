@@ -1,0 +1,85 @@
+"""vLLM's start-up parameters."""
+
+from __future__ import annotations
+
+import pytest
+
+from tricorn.engines.base import EngineOptions
+from tricorn.engines.vllm.options import AUTO_CONTEXT, GIB, engine_args, environment, plain
+from tricorn.errors import ModelLoadFailed
+
+KNOWN = ["model", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "enforce_eager"]
+
+
+def test_general_options_have_vllms_names() -> None:
+    """context_length, max_num_seqs and prefill_budget; the budget leaves room for decoding."""
+    options = EngineOptions(context_length=2048, max_num_seqs=8, prefill_budget=256)
+    args = engine_args(options, "/models/m", KNOWN, on_cpu=False)
+    assert args["model"] == "/models/m"
+    assert (args["max_model_len"], args["max_num_seqs"]) == (2048, 8)
+    assert args["max_num_batched_tokens"] == 264
+    assert "enforce_eager" not in args
+
+
+def test_what_is_not_given_is_vllms_choice() -> None:
+    """The longest context that fits, and nothing about batches."""
+    args = engine_args(EngineOptions(), "m", KNOWN, on_cpu=False)
+    assert args["max_model_len"] == AUTO_CONTEXT
+    assert {"max_num_seqs", "max_num_batched_tokens"} & args.keys() == set()
+
+
+def test_engine_args_win() -> None:
+    """Over the general options and over our own defaults."""
+    options = EngineOptions(
+        context_length=2048, engine_args={"max_model_len": 512, "enforce_eager": False}
+    )
+    args = engine_args(options, "m", KNOWN, on_cpu=True)
+    assert (args["max_model_len"], args["enforce_eager"]) == (512, False)
+
+
+def test_on_the_cpu_nothing_is_compiled() -> None:
+    """It would take minutes at every start."""
+    assert engine_args(EngineOptions(), "m", KNOWN, on_cpu=True)["enforce_eager"] is True
+
+
+def test_an_unknown_name_gets_the_nearest() -> None:
+    """A typing error does not load a model that is not as configured."""
+    wrong = EngineOptions(engine_args={"max_model_length": 1})
+    with pytest.raises(ModelLoadFailed, match=r"'max_model_length'; did you mean max_model_len"):
+        engine_args(wrong, "m", KNOWN, on_cpu=False)
+    with pytest.raises(ModelLoadFailed, match=r"'zzz'$"):
+        engine_args(EngineOptions(engine_args={"zzz": 1}), "m", KNOWN, on_cpu=False)
+
+
+def test_the_environment_of_the_user_wins() -> None:
+    """What is set already is not set again."""
+    wanted = environment(EngineOptions(threads=3), {"HF_HUB_OFFLINE": "0"})
+    assert "HF_HUB_OFFLINE" not in wanted
+    assert wanted["VLLM_WORKER_MULTIPROC_METHOD"] == "spawn"
+    assert wanted["OMP_NUM_THREADS"] == "3"
+    assert wanted["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
+
+
+def test_unasked_threads_are_vllms_choice() -> None:
+    """Neither their number nor their cores are set."""
+    wanted = environment(EngineOptions(), {})
+    assert {"OMP_NUM_THREADS", "VLLM_CPU_OMP_THREADS_BIND"} & wanted.keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("available", "gib"), [(None, 1), (2 * GIB, 1), (20 * GIB, 2.5), (512 * GIB, 4)]
+)
+def test_kv_memory_on_the_cpu(available: int | None, gib: float) -> None:
+    """An eighth of what is available, between 1 and 4 GiB."""
+    args = engine_args(EngineOptions(), "m", KNOWN, on_cpu=True, memory_available=available)
+    assert args["kv_cache_memory_bytes"] == gib * GIB
+
+
+def test_messages_become_one_line() -> None:
+    """Without pydantic's types and links."""
+    text = (
+        "1 validation error for ModelConfig\ndtype\n  Value error, no such dtype "
+        "[type=value_error, input_value='x', input_type=str]\n"
+        "    For further information visit https://errors.pydantic.dev/2/v/value_error"
+    )
+    assert plain(text) == "1 validation error for ModelConfig dtype Value error, no such dtype"

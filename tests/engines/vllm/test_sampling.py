@@ -1,0 +1,100 @@
+"""Our sampling parameters in vLLM's names."""
+
+from __future__ import annotations
+
+import pytest
+
+from tricorn.engines.base import Constraint, SamplingParams
+from tricorn.engines.vllm.sampling import arguments, sequences, structured
+from tricorn.errors import InvalidRequest
+
+
+def test_every_parameter_is_handed_on() -> None:
+    """Each under vLLM's name, with its value."""
+    sampling = SamplingParams(
+        temperature=0.7,
+        top_p=0.9,
+        top_k=40,
+        min_p=0.05,
+        presence_penalty=0.1,
+        frequency_penalty=0.2,
+        repetition_penalty=1.1,
+        logit_bias={5: -100.0},
+        seed=7,
+        stop=("a", "b"),
+        stop_token_ids=(3,),
+        max_tokens=9,
+        min_tokens=2,
+        ignore_eos=True,
+        logprobs=4,
+        n=3,
+    )
+    assert arguments(sampling, vocab_size=10) == {
+        "n": 3,
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "top_k": 40,
+        "min_p": 0.05,
+        "presence_penalty": 0.1,
+        "frequency_penalty": 0.2,
+        "repetition_penalty": 1.1,
+        "logit_bias": {5: -100.0},
+        "seed": 7,
+        "stop": ["a", "b"],
+        "stop_token_ids": [3],
+        "max_tokens": 9,
+        "min_tokens": 2,
+        "ignore_eos": True,
+        "logprobs": 4,
+    }
+
+
+def test_no_parameter_is_forgotten() -> None:
+    """A new field of ours must find its way to vLLM."""
+    handed_on = arguments(SamplingParams(), vocab_size=10).keys() | {"constraint"}
+    assert handed_on == set(SamplingParams.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        (SamplingParams(n=4), 4),
+        (SamplingParams(n=4, temperature=0), 1),
+        (SamplingParams(n=4, max_tokens=0), 1),
+    ],
+)
+def test_equal_sequences_are_computed_once(sampling: SamplingParams, expected: int) -> None:
+    """vLLM refuses several sequences of a greedy request."""
+    assert sequences(sampling) == expected
+    assert arguments(sampling, vocab_size=10)["n"] == expected
+
+
+def test_what_vllm_refuses_is_emulated() -> None:
+    """max_tokens=0 asks for a token that is dropped; top_p=0 leaves the likeliest one."""
+    made = arguments(SamplingParams(max_tokens=0, top_p=0), vocab_size=10)
+    assert made["max_tokens"] == 1
+    assert 0 < made["top_p"] < 1e-3
+    assert arguments(SamplingParams(max_tokens=None), vocab_size=10)["max_tokens"] is None
+
+
+@pytest.mark.parametrize("token", [-1, 10])
+def test_a_bias_on_no_token_is_refused(token: int) -> None:
+    """The field is named."""
+    with pytest.raises(InvalidRequest, match="from 0 to 9") as caught:
+        arguments(SamplingParams(logit_bias={token: 1.0}), vocab_size=10)
+    assert caught.value.param == "logit_bias"
+
+
+@pytest.mark.parametrize(
+    ("constraint", "expected"),
+    [
+        (Constraint("json_object"), {"json_object": True}),
+        (Constraint("json_schema", '{"type":"object"}'), {"json": '{"type":"object"}'}),
+        (Constraint("regex", "a+"), {"regex": "a+"}),
+        (Constraint("choice", '["yes","no"]'), {"choice": ["yes", "no"]}),
+        (Constraint("grammar", 'start: "a"'), {"grammar": 'start: "a"'}),
+    ],
+)
+def test_constraints(constraint: Constraint, expected: object) -> None:
+    """Each kind under vLLM's name."""
+    assert structured(constraint) == expected
