@@ -27,7 +27,7 @@ def pinned(file: str) -> dict[str, str]:
     for line in (PINS / file).read_text(encoding="utf-8").splitlines():
         if not line or line.startswith("#"):
             continue
-        match = re.fullmatch(r"([A-Za-z0-9._-]+)==([\w.]+)( ; .+)?", line)
+        match = re.fullmatch(r"([A-Za-z0-9._-]+)==([\w.+]+)( ; .+)?", line)
         assert match, line
         assert normal(match[1]) not in found
         found[normal(match[1])] = match[2]

@@ -30,6 +30,9 @@ from tricorn.worker.client import EngineClient
 PROJECT = Path(__file__).parents[2]
 MODEL = "SmolLM2-135M-Instruct.Q4_1"
 START_S = 45.0
+QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+"""llama.cpp's threads spin at barriers, which beside other busy processes takes many times as long
+as sleeping."""
 END_S = 20.0
 
 Messages = list[dict[str, str]]
@@ -41,10 +44,13 @@ def user(text: str) -> Any:
 
 
 class Server:
-    """copies: further names that the model's file is there under."""
+    """copies: further names that the model's file is there under; config: of a tricorn.yaml."""
 
-    def __init__(self, folder: Path, *, copies: tuple[str, ...] = (), **settings: object) -> None:
+    def __init__(
+        self, folder: Path, *, copies: tuple[str, ...] = (), config: str = "", **settings: object
+    ) -> None:
         self.folder = folder
+        self.model = str(settings.get("default_model", MODEL))
         self.run_dir = folder / "run"
         models = folder / "models"
         models.mkdir()
@@ -59,11 +65,13 @@ class Server:
         wanted |= {name: folder / value for name, value in paths.items()}
         wanted |= settings
         environment = {name.upper(): str(value) for name, value in wanted.items()}
+        (folder / "tricorn.yaml").write_text(config)
+        flags = ["--port", str(self.port), "--config", str(folder / "tricorn.yaml")]
         with (folder / "output.txt").open("w") as output:
             self.process = psutil.Popen(
-                [sys.executable, "run.py", "--mode", "dev", "--port", str(self.port)],
+                [sys.executable, "run.py", "--mode", "dev", *flags],
                 cwd=PROJECT,
-                env=os.environ | environment,
+                env=os.environ | QUIET_THREADS | environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -81,8 +89,8 @@ class Server:
 
     # --- waiting -------------------------------------------------------------------------------
 
-    def wait_ready(self) -> None:
-        wait_until(self.is_ready, START_S)
+    def wait_ready(self, timeout_s: float = START_S) -> None:
+        wait_until(self.is_ready, timeout_s)
         self.processes()
 
     def is_ready(self) -> bool:
@@ -120,14 +128,14 @@ class Server:
     # --- the engine's figures ------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def figures(self, model: str = MODEL) -> Iterator[Callable[[], EngineStats]]:
+    def figures(self) -> Iterator[Callable[[], EngineStats]]:
         """A function that gives the engine's current figures, got as a gateway gets them."""
         manager = ManagerClient(self.run_dir)
         manager.start()
         try:
             assert manager.wait_connected(END_S)
             inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
-            manager.acquire(model, "figures", inbox)
+            manager.acquire(self.model, "figures", inbox)
             lease = inbox.get(timeout=END_S)
             assert isinstance(lease, Granted), lease
             client = EngineClient(lease.address, lease.secret)
@@ -157,14 +165,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(*, ready: bool = True, **options: Any) -> Iterator[Server]:
+def running(*, ready: bool = True, start_s: float = START_S, **options: Any) -> Iterator[Server]:
     """A server of one's own; its output is shown where the test fails."""
     # Not pytest's folder: a unix socket's path must be short.
     with tempfile.TemporaryDirectory(prefix="tricorn-e2e-") as name:
         server = Server(Path(name), **options)
         try:
             if ready:
-                server.wait_ready()
+                server.wait_ready(start_s)
             yield server
         except BaseException:
             print(server.output())

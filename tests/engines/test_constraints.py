@@ -160,19 +160,19 @@ def test_every_kind_is_kept(what: Constraint, pattern: str, seed: int) -> None:
 
 
 def test_a_schema_is_followed_to_its_depths() -> None:
-    """Nested objects, enums, arrays and bounds; with white space as people write it."""
-    good = '{"name": "Tom", "kind": "cat", "tags": [true],\n  "age": 30, "home": {"city": "Oslo"}}'
+    """Nested objects, enums, arrays and bounds."""
+    good = '{"name": "Tom", "kind": "cat", "tags": [true], "age": 30, "home": {"city": "Oslo"}}'
     assert EOS in allowed(feed(COMPILER.matcher(constraint("json_schema", SCHEMA)), good))
-    matcher = feed(COMPILER.matcher(constraint("json_schema", SCHEMA)), '{"name":"Tom","kind":')
-    assert {chr(token) for token in allowed(matcher)} == set(' \n"n')
+    matcher = feed(COMPILER.matcher(constraint("json_schema", SCHEMA)), '{"name": "Tom", "kind": ')
+    assert {chr(token) for token in allowed(matcher)} == set('"n')
 
 
-def test_white_space_comes_to_an_end() -> None:
-    """A model that loves line ends is made to go on."""
-    matcher = feed(COMPILER.matcher(constraint("json_object")), "{\n\n")
-    for _ in range(20):
-        matcher.accept(ord(" "))
-    assert not allowed(matcher) & set(b" \n\t")
+def test_json_is_written_on_one_line() -> None:
+    """A model that loves line ends would write them for ever."""
+    matcher = feed(COMPILER.matcher(constraint("json_object")), "{")
+    assert allowed(matcher) == set(b'"}')
+    feed(matcher, '"a":')
+    assert allowed(matcher) == {ord(" ")}
 
 
 def test_json_object_is_an_object() -> None:

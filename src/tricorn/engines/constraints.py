@@ -18,6 +18,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer, regex_to_lark
 from llguidance.gbnf_to_lark import gbnf_to_lark, is_lark_syntax
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
+from tricorn.engines import json_style
 from tricorn.engines.base import Constraint, ConstraintKind
 from tricorn.errors import EngineGenerateError, InvalidRequest
 
@@ -25,10 +26,6 @@ Logits = npt.NDArray[np.float32]
 
 KEPT_GRAMMARS = 32
 """Compiled grammars that are kept, the least recently used going first: some MB each at most."""
-
-WHITE_SPACE = r" |\n{1,2}[ \t]{0,20}"
-"""Between the parts of JSON, once: as much as people write. A small model that may write white
-space for ever does."""
 
 DEEP_STACK = 256 << 20
 """Bytes, of address space. The compiler recurses along chains of rules and references: on a usual
@@ -143,10 +140,8 @@ def _grammar(constraint: Constraint) -> str:
 
 
 def _json_grammar(schema: str) -> str:
-    # What cannot be enforced is refused, whatever the schema's own `x-guidance` says.
-    return LLMatcher.grammar_from_json_schema(
-        schema, overrides={"whitespace_pattern": WHITE_SPACE, "lenient": False}
-    )
+    # Overrides: whatever the schema's own `x-guidance` says.
+    return LLMatcher.grammar_from_json_schema(schema, overrides=json_style.OPTIONS)
 
 
 def _choices(constraint: Constraint) -> list[str]:

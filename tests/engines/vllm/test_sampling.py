@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tricorn.engines.base import Constraint, SamplingParams
+from tricorn.engines import json_style
+from tricorn.engines.base import Constraint, ConstraintKind, SamplingParams
 from tricorn.engines.vllm.sampling import arguments, sequences, structured
 from tricorn.errors import InvalidRequest
 
@@ -88,8 +91,6 @@ def test_a_bias_on_no_token_is_refused(token: int) -> None:
 @pytest.mark.parametrize(
     ("constraint", "expected"),
     [
-        (Constraint("json_object"), {"json_object": True}),
-        (Constraint("json_schema", '{"type":"object"}'), {"json": '{"type":"object"}'}),
         (Constraint("regex", "a+"), {"regex": "a+"}),
         (Constraint("choice", '["yes","no"]'), {"choice": ["yes", "no"]}),
         (Constraint("grammar", 'start: "a"'), {"grammar": 'start: "a"'}),
@@ -98,3 +99,11 @@ def test_a_bias_on_no_token_is_refused(token: int) -> None:
 def test_constraints(constraint: Constraint, expected: object) -> None:
     """Each kind under vLLM's name."""
     assert structured(constraint) == expected
+
+
+@pytest.mark.parametrize("kind", ["json_object", "json_schema"])
+def test_json_is_written_as_on_every_engine(kind: ConstraintKind) -> None:
+    """vLLM's own compiler takes the options from the schema, over what is in there already."""
+    schema = '{"type": "object", "x-guidance": {"lenient": true}}'
+    found = structured(Constraint(kind, schema if kind == "json_schema" else ""))
+    assert json.loads(found["json"]) == {"type": "object", "x-guidance": json_style.OPTIONS}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tricorn.engines import json_style
 from tricorn.engines.base import Constraint, SamplingParams
 from tricorn.errors import InvalidRequest
 
@@ -62,9 +63,9 @@ def structured(constraint: Constraint) -> dict[str, Any]:
     """Arguments of `vllm.StructuredOutputsParams`."""
     match constraint.kind:
         case "json_object":
-            return {"json_object": True}
+            return {"json": json_style.with_options('{"type": "object"}')}
         case "json_schema":
-            return {"json": constraint.value}
+            return {"json": json_style.with_options(constraint.value)}
         case "choice":
             return {"choice": json.loads(constraint.value)}
         case kind:

@@ -1,0 +1,87 @@
+"""One server an engine, one after the other; and the matrix of what passed.
+
+With WRITE_ENGINE_MATRIX=1 in the environment the matrix goes into docs/engines.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import openai
+import pytest
+from tests.conformance import matrix
+from tests.conformance.engines import ENGINES, Engine
+from tests.e2e.server import Server, running
+
+HERE = Path(__file__).parent
+TEST_S = 300
+
+
+@dataclass(frozen=True)
+class Served:
+    """An engine's server, ready."""
+
+    engine: Engine
+    server: Server
+
+    @property
+    def client(self) -> openai.OpenAI:
+        return self.server.client
+
+    @property
+    def model(self) -> str:
+        return self.engine.name
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.timeout(TEST_S))
+            if os.name != "posix":
+                item.add_marker(pytest.mark.skip(reason="gunicorn needs posix"))
+
+
+@pytest.fixture(scope="session", params=list(ENGINES))
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    engine = ENGINES[request.param]
+    reason = engine.missing()
+    if reason is not None:
+        pytest.skip(reason)
+    with running(
+        config=engine.config(),
+        default_model=engine.name,
+        start_s=engine.start_s,
+        load_timeout_s=engine.start_s,
+    ) as server:
+        yield Served(engine, server)
+
+
+# --- the matrix ---------------------------------------------------------------------------------
+
+_outcomes: matrix.Outcomes = {}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    outcome = yield
+    report = outcome.get_result()
+    engine = getattr(item, "callspec", None) and item.callspec.params.get("served")
+    if engine and item.path.is_relative_to(HERE):
+        name = item.function.__doc__.split("\n")[0].rstrip(".")
+        row = _outcomes.setdefault(name, {})
+        if report.failed or report.skipped or report.when == "call":
+            row[engine] = "passed" if report.passed else "skipped" if report.skipped else "failed"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _outcomes:
+        return
+    table = matrix.table(_outcomes, list(ENGINES))
+    terminalreporter.section("engines")
+    terminalreporter.write_line(table)
+    if os.environ.get("WRITE_ENGINE_MATRIX"):
+        matrix.write(table)

@@ -1,0 +1,133 @@
+"""The engines that the suite runs against, each with its model and how it is made."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from tests.conformance import hf_model, tiny_model
+
+PROJECT = Path(__file__).parents[2]
+MODELS = PROJECT / "models"
+GGUF = MODELS / hf_model.GGUF
+CONTEXT = 1024
+PLACES = 4
+"""Sequences at the same time: fewer than the suite's busiest test asks for."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """name: the registry's; folder: of its environment; model: makes the model, gives its path.
+
+    exact: makes a model that computes in float32, where `model` does not; served as NAME-exact.
+    """
+
+    name: str
+    folder: str
+    model: Callable[[Engine], Path]
+    start_s: float
+    meaningful: bool
+    """The model answers in sentences; the tiny one's weights are random."""
+    engine_args: tuple[tuple[str, object], ...] = ()
+    exact: Callable[[Engine], Path] | None = None
+    exact_args: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def python(self) -> Path:
+        return PROJECT / ".engines" / self.folder / "bin" / "python"
+
+    def missing(self) -> str | None:
+        """Why it can't be tested on this machine; None where it can."""
+        if not self.python.exists():
+            return f"{self.name} is not installed on {sys.platform} {platform.machine()}"
+        return None
+
+    @property
+    def exact_name(self) -> str:
+        return f"{self.name}-exact" if self.exact else self.name
+
+    def config(self) -> str:
+        """A tricorn.yaml that serves its models."""
+        entries = {self.name: self._entry(self.model(self), self.engine_args)}
+        if self.exact is not None:
+            entries[self.exact_name] = self._entry(self.exact(self), self.exact_args)
+        return yaml.safe_dump({"models": entries})
+
+    def _entry(self, path: Path, arguments: tuple[tuple[str, object], ...]) -> dict[str, object]:
+        return {
+            "path": str(path),
+            "engine": self.name,
+            "context_length": CONTEXT,
+            "max_num_seqs": PLACES,
+            "engine_args": dict(arguments),
+        }
+
+
+def _gguf(_engine: Engine) -> Path:
+    return GGUF
+
+
+def _smollm2(_engine: Engine) -> Path:
+    return hf_model.smollm2(ENGINES["vllm"].python, MODELS)
+
+
+def _tiny(_engine: Engine) -> Path:
+    folder = hf_model.cache_folder() / f"tiny-{tiny_model.SEED}"
+    return folder if folder.is_dir() else tiny_model.make(GGUF, folder)
+
+
+def _float_gguf(engine: Engine) -> Path:
+    """SmolLM2 with float32 weights: quantised ones are multiplied in 8 bits, too coarsely to be
+    compared with a reference."""
+    target = hf_model.cache_folder() / "SmolLM2-135M-Instruct-f32.gguf"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_suffix(".partial")
+        subprocess.run([str(engine.python), "-c", _TO_FLOAT, str(GGUF), str(partial)], check=True)
+        partial.rename(target)
+    return target
+
+
+_TO_FLOAT = """
+import sys, llama_cpp
+params = llama_cpp.llama_model_quantize_default_params()
+params.ftype, params.allow_requantize = llama_cpp.LLAMA_FTYPE_ALL_F32, True
+source, target = (path.encode() for path in sys.argv[1:])
+sys.exit(llama_cpp.llama_model_quantize(source, target, params))
+"""
+
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        Engine(
+            "llamacpp",
+            "llama_cpp",
+            _gguf,
+            start_s=60,
+            meaningful=True,
+            exact=_float_gguf,
+            exact_args=(("type_k", "f32"), ("type_v", "f32"), ("flash_attn", "off")),
+        ),
+        Engine(
+            "vllm",
+            "vllm",
+            _smollm2,
+            start_s=240,
+            meaningful=True,
+            engine_args=(("dtype", "float32"), ("enforce_eager", True)),
+        ),
+        Engine(
+            "mlx",
+            "mlx",
+            _tiny,
+            start_s=90,
+            meaningful=False,
+            engine_args=(("memory_limit", 2048),),
+        ),
+    )
+}

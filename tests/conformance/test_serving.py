@@ -1,0 +1,93 @@
+"""Many requests, aborts, and a crash."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from tests.conformance.ask import PROMPT, complete, text
+from tests.conformance.conftest import Served
+from tests.conformance.engines import PLACES
+from tests.e2e.server import events, is_alive
+from tests.polling import wait_until
+
+MANY = 16
+
+
+def test_many_at_once(served: Served) -> None:
+    """16 requests at once, more than there are places: all are answered, each with its own"""
+    prompts = [f"Number {number}: {PROMPT}" for number in range(MANY)]
+    alone = {prompt: text(served, prompt, max_tokens=4) for prompt in prompts[:2]}
+    with ThreadPoolExecutor(MANY) as threads:
+        answers = list(threads.map(lambda prompt: complete(served, prompt, max_tokens=4), prompts))
+    assert all(answer.usage and answer.usage.completion_tokens == 4 for answer in answers)
+    assert MANY > PLACES
+    # In a batch the last digits differ; a prompt's answer is still not another prompt's.
+    same = [answers[i].choices[0].text == alone[prompts[i]] for i in range(2)]
+    assert any(same)
+
+
+def test_prefix_cache(served: Served) -> None:
+    """A long prompt that comes again is taken from the prefix cache"""
+    prompt = " ".join(f"Item {number} is in its place." for number in range(60))
+    first = complete(served, prompt, max_tokens=2)
+    second = complete(served, prompt, max_tokens=2)
+    assert first.usage is not None
+    assert second.usage is not None
+    assert second.usage.prompt_tokens_details is not None
+    cached = second.usage.prompt_tokens_details.cached_tokens
+    assert cached is not None
+    assert cached > second.usage.prompt_tokens // 2
+    assert first.choices[0].text == second.choices[0].text
+
+
+def test_abort(served: Served) -> None:
+    """A client that hangs up frees its place"""
+    with served.server.figures() as figures:
+        with stream(served) as chunks:
+            next(chunks)
+            assert figures().running >= 1
+        wait_until(lambda: figures().running == 0, 30)
+
+
+def test_crash(served: Served) -> None:
+    """An engine that dies ends its streams with an error, leaves no process, and comes back"""
+    server = served.server
+    before = server.engine()
+    family = [before, *before.children(recursive=True)]
+    with stream(served) as chunks:
+        next(chunks)
+        before.kill()
+        *_, last = chunks
+    assert isinstance(last, dict)
+    assert last["error"]["code"] == "engine_lost"
+    wait_until(lambda: not any(is_alive(process) for process in family), 30)
+    client = server.sdk(timeout=served.engine.start_s)
+    answer = client.completions.create(model=served.model, prompt=PROMPT, max_tokens=2)
+    assert answer.choices[0].text
+    assert server.engine() != before
+
+
+def test_stop_leaves_nothing(served: Served) -> None:
+    """Unloading ends every process of the engine"""
+    family = [served.server.engine(), *served.server.engine().children(recursive=True)]
+    assert served.server.stop() == 0
+    assert not any(is_alive(process) for process in family)
+    with pytest.raises(openai.APIConnectionError):
+        text(served)
+
+
+@contextlib.contextmanager
+def stream(served: Served) -> Iterator[Iterator[Any]]:
+    """The events of a long stream, over plain HTTP so that it can be left in the middle."""
+    body = {"model": served.model, "prompt": PROMPT, "stream": True}
+    body |= {"max_tokens": 900, "ignore_eos": True}
+    url = f"{served.server.url}/v1/completions"
+    with httpx.stream("POST", url, json=body, timeout=60.0) as response:
+        assert response.status_code == 200
+        yield events(response)
