@@ -111,6 +111,19 @@ def test_context_overflow(served: Served) -> None:
     assert caught.value.param == "prompt"
 
 
+def test_capabilities(served: Served) -> None:
+    """What the engine can do is listed, and what it lacks is refused by name"""
+    listed = served.client.models.retrieve(served.model)
+    assert listed.model_extra is not None
+    capabilities = listed.model_extra["tricorn"]["capabilities"]
+    assert {"generate", "constraints"} <= set(capabilities)
+    assert "prompt_logprobs" not in capabilities
+    with pytest.raises(openai.BadRequestError) as caught:
+        complete(served, echo=True, logprobs=1)
+    assert caught.value.code == "unsupported_parameter"
+    assert caught.value.param == "echo"
+
+
 def test_end_of_context(served: Served) -> None:
     """An answer ends with the context"""
     answer = complete(served, [253] * (CONTEXT - 6), max_tokens=None)

@@ -82,6 +82,15 @@ def test_size_of_the_cache(
     )
 
 
+def test_the_cpu_was_chosen() -> None:
+    """A build with CUDA stays away from the GPU, unless engine_args say otherwise."""
+    assert parse(EngineOptions(), cores=2, device="cuda").n_gpu_layers == -1
+    on_cpu = parse(EngineOptions(), cores=2, device="cpu")
+    assert (on_cpu.n_gpu_layers, on_cpu.offload_kqv) == (0, False)
+    given = EngineOptions(engine_args={"n_gpu_layers": 8})
+    assert parse(given, cores=2, device="cpu").n_gpu_layers == 8
+
+
 def test_memory_for_parked_prefixes() -> None:
     """What is asked for, in MiB; else a sixteenth of the memory there is, 8 GiB at most."""
     assert parked_bytes(3, available_bytes=1 << 30) == 3 << 20

@@ -126,7 +126,17 @@ class FakeManager:
         if not self.connected:
             return None
         models = [
-            control.ModelInfo(name, 1700000000, "fake", "a test", "fake", 0, "READY", 4096)
+            control.ModelInfo(
+                name,
+                1700000000,
+                "fake",
+                "a test",
+                "fake",
+                0,
+                "READY",
+                4096,
+                capabilities=EngineCapabilities(),
+            )
             for name in self._models
         ]
         return control.Snapshot(1, models, self.ready, "all well" if self.ready else "loading")

@@ -162,6 +162,13 @@ def test_models(sdk: openai.OpenAI) -> None:
         sdk.models.retrieve("org/unknown")
 
 
+def test_model_tells_what_its_engine_can_do(sdk: openai.OpenAI) -> None:
+    """Beyond OpenAI's fields, once it has been loaded."""
+    extra = sdk.models.retrieve("echo").model_extra
+    assert extra is not None
+    assert extra["tricorn"]["capabilities"] == ["generate"]
+
+
 def test_unknown_model_is_not_found(sdk: openai.OpenAI) -> None:
     """404 model_not_found that names the models there are."""
     with pytest.raises(openai.NotFoundError) as caught:

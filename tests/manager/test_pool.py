@@ -38,6 +38,8 @@ def test_one_load_for_many_requests(folder: Path) -> None:
             assert len({lease.lease for lease in leases}) == 32
             assert {lease.model_id for lease in leases} == {"m"}
             assert leases[0].model.context_length == 4096
+            (listed,) = [m for m in manager.pool.models() if m.id == "m"]
+            assert listed.capabilities == leases[0].model.capabilities
 
     asyncio.run(scenario())
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from tricorn.engines.base import EngineStats, LoadedModel
+from tricorn.engines.base import EngineCapabilities, EngineStats, LoadedModel
 from tricorn.errors import ErrorInfo
 
 ReplicaState = Literal["UNLOADED", "LOADING", "READY", "DRAINING", "FAILED"]
@@ -31,6 +31,8 @@ class ModelInfo(msgspec.Struct, frozen=True, array_like=True):
     context_length: int | None = None
     """Known once it has been loaded."""
     fault: str | None = None
+    capabilities: EngineCapabilities | None = None
+    """Known once it has been loaded."""
 
 
 # --- from clients -----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tricorn.engines.base import ModelSpec
+from tricorn.engines.base import EngineCapabilities, ModelSpec
 from tricorn.errors import ServiceError
 from tricorn.manager import backoff
 from tricorn.manager.eviction import Resident
@@ -70,6 +70,8 @@ class ServedModel:
     last_used: float = 0.0
     context_length: int | None = None
     """Of the last load."""
+    capabilities: EngineCapabilities | None = None
+    """Of the last load."""
     load_s: float | None = None
     """Seconds that the last load took."""
 
@@ -92,6 +94,7 @@ class ServedModel:
             state=self.state(),
             context_length=self.context_length,
             fault=self.fault(),
+            capabilities=self.capabilities,
         )
 
     def resident(self) -> Resident | None:
@@ -130,6 +133,7 @@ class ServedModel:
         self.load_s = replica.load_s
         if replica.loaded is not None:
             self.context_length = replica.loaded.context_length
+            self.capabilities = replica.loaded.capabilities
 
     def note_failed(self, replica: Replica, now: float) -> None:
         """Its replica has become FAILED: remember why, and when to try again."""

@@ -34,7 +34,8 @@ ABORTABLE_FROM = 64
 class LlamaCppCore(EngineCore):
     def open(self, spec: ModelSpec) -> LoadedModel:
         machine = facts.detect()
-        chosen = options.parse(spec.options, cores=machine.physical_cores or 1)
+        cores = machine.physical_cores or 1
+        chosen = options.parse(spec.options, cores=cores, device=spec.device)
         self._model = binding.Model(Path(spec.path), chosen)
         self._context_length, cells = options.kv_size(
             spec.options.context_length,

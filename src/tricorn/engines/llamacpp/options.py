@@ -44,14 +44,16 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rope_freq_scale: float | None = None
 
 
-def parse(options: EngineOptions, *, cores: int) -> LlamaOptions:
-    """ModelLoadFailed names a key that llama.cpp has not, or a value of the wrong type."""
+def parse(options: EngineOptions, *, cores: int, device: str = "") -> LlamaOptions:
+    """ModelLoadFailed names a key that llama.cpp has not, or a value of the wrong type.
+
+    device: that was chosen for the model; on "cpu" a build that knows a GPU leaves it alone.
+    """
     threads = options.threads or cores
-    given: dict[str, Any] = {
-        "threads": threads,
-        "threads_batch": threads,
-        **options.engine_args,
-    }
+    given: dict[str, Any] = {"threads": threads, "threads_batch": threads}
+    if device == "cpu":
+        given |= {"n_gpu_layers": 0, "offload_kqv": False}
+    given |= options.engine_args
     for name in given:
         if name not in LlamaOptions.__struct_fields__:
             near = difflib.get_close_matches(name, LlamaOptions.__struct_fields__, n=1)

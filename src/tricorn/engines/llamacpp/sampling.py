@@ -85,29 +85,40 @@ class Sampler:
             logits = logits.copy()
             self._matcher.mask(logits)
         banned = self._not_yet if generated < self._sampling.min_tokens else self._never
-        if banned:
-            rest = logits.copy()
-            rest[banned] = -np.inf
-            if rest.max() > -np.inf:
-                logits = rest
-        token = self._choose(logits)
+        if self._chain is None:
+            token = self._likeliest(logits, banned)
+        else:
+            token = self._draw(self._chain, logits, banned)
         if self._matcher is not None:
             self._matcher.accept(token)
         return token
 
-    def _choose(self, logits: Logits) -> int:
-        if self._chain is None:
-            return int(logits.argmax())
+    def _likeliest(self, logits: Logits, banned: list[int]) -> int:
+        # Most often it is none of the banned ones, and nothing has to be copied.
+        best = int(logits.argmax())
+        return int(_without(logits, banned).argmax()) if best in banned else best
+
+    def _draw(self, chain: int, logits: Logits, banned: list[int]) -> int:
+        logits = _without(logits, banned)
         # A sampler may pick a token of probability zero, once in a very long while.
         only = None if self._matcher is None else np.flatnonzero(logits > -np.inf)
-        token = self._candidates.sample(self._chain, logits, only)
-        llama_cpp.llama_sampler_accept(self._chain, token)
+        token = self._candidates.sample(chain, logits, only)
+        llama_cpp.llama_sampler_accept(chain, token)
         return token
 
     def close(self) -> None:
         if self._chain is not None:
             llama_cpp.llama_sampler_free(self._chain)
             self._chain = None
+
+
+def _without(logits: Logits, banned: list[int]) -> Logits:
+    """A copy in which the banned tokens can't be chosen, where others can."""
+    if not banned:
+        return logits
+    rest = logits.copy()
+    rest[banned] = -np.inf
+    return rest if rest.max() > -np.inf else logits
 
 
 def _build_chain(s: SamplingParams, index: int, vocab_size: int, prompt: list[int]) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from tricorn.engines.base import EngineCapabilities
 from tricorn.errors import ModelNotFound
 from tricorn.gateway import respond
 from tricorn.gateway.services import services
@@ -32,6 +33,13 @@ def show(model_id: str) -> Response:
     raise ModelNotFound(f"The model '{wanted}' does not exist. There are: {there}.", param="model")
 
 
+def _names(capabilities: EngineCapabilities | None) -> list[str] | None:
+    """What its engine can do with it; None before it was ever loaded."""
+    if capabilities is None:
+        return None
+    return [name for name in capabilities.__struct_fields__ if getattr(capabilities, name)]
+
+
 def _model(model: ModelInfo) -> dict[str, Any]:
     """OpenAI's model object, and what Tricorn knows beyond it."""
     return {
@@ -46,6 +54,7 @@ def _model(model: ModelInfo) -> dict[str, Any]:
             "size_bytes": model.size_bytes,
             "state": model.state,
             "context_length": model.context_length,
+            "capabilities": _names(model.capabilities),
             "fault": model.fault,
         },
     }
