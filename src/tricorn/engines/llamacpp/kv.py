@@ -14,7 +14,8 @@ from __future__ import annotations
 import itertools
 from typing import Protocol
 
-from tricorn.engines.llamacpp.parked import Parked, ParkedPrefixes, State, common_prefix
+from tricorn.engines.llamacpp.parked import Parked, ParkedPrefixes, State
+from tricorn.engines.prefix import common_prefix
 
 
 class Memory(Protocol):

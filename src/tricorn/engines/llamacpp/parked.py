@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tricorn.engines.prefix import common_prefix
+
 State = npt.NDArray[np.uint8]
 """llama.cpp's own serialisation of one sequence."""
 
@@ -75,17 +77,3 @@ class ParkedPrefixes:
     def _drop(self, entry: Parked) -> None:
         self._entries.remove(entry)
         self.used -= entry.state.nbytes
-
-
-def common_prefix(a: list[int], b: list[int]) -> int:
-    """Length of the longest common beginning; slices are compared, so it runs at C speed."""
-    low, high = 0, min(len(a), len(b))
-    if a[:high] == b[:high]:
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low

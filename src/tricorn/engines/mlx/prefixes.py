@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tricorn.engines.llamacpp.parked import common_prefix
+from tricorn.engines.prefix import common_prefix
 
 WORTH_TOKENS = 4
 """A shorter prefix is computed rather than copied."""
