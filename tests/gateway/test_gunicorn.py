@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import httpx
 import pytest
 from tests.gateway.control_server import ControlServer, free_port, root
 from tests.gateway.engines import ScriptedWorker
+from tests.polling import wait_until
 
 from tricorn.config import Settings
 from tricorn.engines.base import TokenDelta
@@ -43,7 +44,7 @@ class Gunicorn:
              "tricorn.gateway.app:create_app()"],
             env=environment,
         )  # fmt: skip
-        wait_for(self._answers)
+        wait_until(self._answers)
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, "gunicorn ended"
@@ -65,14 +66,6 @@ class Gunicorn:
     def close(self) -> None:
         self.process.terminate()
         self.process.wait(15)
-
-
-def wait_for(condition: Callable[[], bool], timeout_s: float = 15) -> None:
-    """Poll until `condition` holds."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +216,7 @@ def test_reload_in_dev_keeps_serving(tmp_path: Path, worker: ScriptedWorker) -> 
     gateway = Gunicorn(settings)
     try:
         gateway.process.send_signal(signal.SIGHUP)
-        wait_for(gateway._answers)
+        wait_until(gateway._answers)
         assert httpx.get(f"http://127.0.0.1:{settings.port}/ready").status_code == 200
     finally:
         gateway.close()
