@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tricorn.engines.base import GenerateRequest, SamplingParams
 from tricorn.engines.llamacpp.kv import KvCache
 from tricorn.engines.llamacpp.parked import State
-from tricorn.engines.llamacpp.scheduler import SHARING_WORTH, Chunk, Scheduler, Sequence
+from tricorn.engines.llamacpp.scheduler import Chunk, Scheduler, Sequence
+from tricorn.engines.prefix import SHARING_WORTH
 
 
 class NoMemory:

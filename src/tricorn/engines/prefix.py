@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+SHARING_WORTH = 16
+"""Tokens of prefix that another sequence is about to compute, for which it is worth waiting."""
+
 
 def common_prefix(a: list[int], b: list[int]) -> int:
     """Length of the longest common beginning; slices are compared, so it runs at C speed."""

@@ -17,10 +17,7 @@ from typing import Any
 from tricorn.chat.text import TextStream
 from tricorn.engines.base import GenerateRequest
 from tricorn.engines.llamacpp.kv import KvCache, Slot
-from tricorn.engines.prefix import common_prefix
-
-SHARING_WORTH = 16
-"""Tokens of prefix that another sequence is about to compute, for which it is worth waiting."""
+from tricorn.engines.prefix import SHARING_WORTH, common_prefix
 
 
 @dataclass(eq=False)

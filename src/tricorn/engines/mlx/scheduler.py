@@ -17,9 +17,7 @@ from tricorn.chat.text import TextStream
 from tricorn.engines.base import GenerateRequest
 from tricorn.engines.mlx.memory import CacheCost
 from tricorn.engines.mlx.prefixes import Prefix, PrefixCache, usable_prefix
-
-SHARING_WORTH = 16
-"""Tokens of prefix that another sequence is about to compute, for which it is worth waiting."""
+from tricorn.engines.prefix import SHARING_WORTH
 
 AHEAD = 64
 """Tokens of answer for which there must be room at admission."""
