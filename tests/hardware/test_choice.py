@@ -99,7 +99,7 @@ SMI_MIG = dataclasses.replace(EMPTY_MIG, sources={"nvidia_gpus": "nvidia-smi"})
 SMALL_CONTAINER = linux(memory_limit=2 * GIB, in_container=True)
 
 GGUF = ModelTraits("gguf", size_bytes=4 * GIB)
-HF = ModelTraits("hf", size_bytes=15 * GIB, architecture="LlamaForCausalLM")
+HF = ModelTraits("hf", size_bytes=15 * GIB)
 AWQ, GPTQ, FP8 = (ModelTraits("hf", name, 5 * GIB) for name in ("awq", "gptq", "fp8"))
 MLX4 = ModelTraits("mlx", "mlx-4bit", 4 * GIB)
 

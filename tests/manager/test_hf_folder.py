@@ -20,11 +20,11 @@ def inspected(folder: Path, within: Path | None = None) -> ModelFolder:
 
 
 def test_a_whole_folder(tmp_path: Path) -> None:
-    """Format, size, time and architecture are known, and there is no fault."""
+    """Format, size, time and quantisation are known, and there is no fault."""
     folder = put_folder(tmp_path / "m")
     found = inspected(folder)
     assert (found.format, found.size, found.fault) == ("hf", WEIGHT, None)
-    assert (found.architecture, found.quantisation) == ("LlamaForCausalLM", None)
+    assert found.quantisation is None
     assert found.mtime_ns == max(file.stat().st_mtime_ns for file in folder.iterdir())
 
 
@@ -72,7 +72,6 @@ def test_formats(
     """config.json tells MLX's folders from others, and how weights are quantised."""
     found = inspected(put_folder(tmp_path, config=config))
     assert (found.format, found.quantisation, found.fault) == (model_format, quantisation, None)
-    assert found.architecture in ("LlamaForCausalLM", "qwen2")
 
 
 def test_modelopt_has_a_file_of_its_own(tmp_path: Path) -> None:

@@ -41,7 +41,6 @@ class ModelTraits:
     """awq, gptq, fp8, mlx-4bit and so on; None where the weights are plain, or unknown."""
     size_bytes: int | None = None
     """Of the weights."""
-    architecture: str | None = None
 
 
 @dataclass(frozen=True)

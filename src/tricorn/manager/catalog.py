@@ -147,7 +147,6 @@ class Catalog:
             size=folder.size,
             created=folder.mtime_ns // 10**9,
             quantisation=folder.quantisation,
-            architecture=folder.architecture,
             fault=folder.fault,
         )
 
@@ -190,10 +189,9 @@ class Catalog:
         size: int = 0,
         created: int = 0,
         quantisation: str | None = None,
-        architecture: str | None = None,
         fault: str | None = None,
     ) -> ModelSpec:
-        traits = ModelTraits(model_format, quantisation, size or None, architecture)
+        traits = ModelTraits(model_format, quantisation, size or None)
         preferences = Preferences(
             engine=(entry.engine if entry else None) or self._settings.inference_engine,
             device=self._settings.device_type,

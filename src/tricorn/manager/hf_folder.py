@@ -58,7 +58,6 @@ class ModelFolder:
     """Of the weights."""
     mtime_ns: int
     """The newest of its files."""
-    architecture: str | None = None
     quantisation: str | None = None
     """awq, gptq, fp8 as config.json names it; mlx-4bit and the like; None: plain weights."""
     fault: str | None = None
@@ -111,7 +110,6 @@ def inspect(folder: Path, files: list[FolderFile], *, within: Path | None = None
         format="mlx" if is_mlx else "hf",
         size=sum(sizes[name] for name in weights),
         mtime_ns=newest,
-        architecture=_architecture(config),
         quantisation=_mlx_quantisation(config) if is_mlx else _quantisation(config, sizes),
         fault="; ".join(fault for fault in faults if fault) or None,
     )
@@ -131,14 +129,6 @@ def _read_json(file: Path) -> tuple[dict[str, Any], str | None]:
     except (ValueError, RecursionError):
         return {}, f"{file.name} is not valid JSON"
     return (content, None) if isinstance(content, dict) else ({}, f"{file.name} is no JSON object")
-
-
-def _architecture(config: dict[str, Any]) -> str | None:
-    names = config.get("architectures")
-    if isinstance(names, list) and names and isinstance(names[0], str):
-        return names[0]
-    kind = config.get("model_type")
-    return kind if isinstance(kind, str) else None
 
 
 def _mlx_quantisation(config: dict[str, Any]) -> str:
