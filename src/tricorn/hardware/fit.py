@@ -158,9 +158,9 @@ def _on_cuda(facts: Facts, engine: str) -> Misfit | None:
         and not build_of(facts, engine, "cuda")
     ):
         return Misfit(
-            "the llama.cpp that is installed here was built without CUDA; to use the GPU, remove"
-            " its environment and install it with CMAKE_ARGS=-DGGML_CUDA=on (needs the CUDA"
-            " toolkit)"
+            "the llama.cpp that is installed here was built without CUDA; to use the GPU, install"
+            " it anew: CMAKE_ARGS=-DGGML_CUDA=on tricorn engines install llamacpp --reinstall (needs"
+            " the CUDA toolkit)"
         )
     return None
 
