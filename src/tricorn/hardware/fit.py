@@ -159,8 +159,8 @@ def _on_cuda(facts: Facts, engine: str) -> Misfit | None:
     ):
         return Misfit(
             "the llama.cpp that is installed here was built without CUDA; to use the GPU, install"
-            " it anew: CMAKE_ARGS=-DGGML_CUDA=on tricorn engines install llamacpp --reinstall (needs"
-            " the CUDA toolkit)"
+            " it anew: CMAKE_ARGS=-DGGML_CUDA=on tricorn engines install llamacpp --reinstall"
+            " (needs the CUDA toolkit)"
         )
     return None
 
