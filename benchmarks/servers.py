@@ -14,6 +14,8 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+START_S = 300.0
+VLLM_KV_BYTES = 2 << 30
 
 
 def free_port() -> int:
@@ -40,7 +42,7 @@ class Server:
         )
 
     def __enter__(self) -> Server:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
@@ -63,17 +65,14 @@ class Server:
         self._log.close()
 
 
-def tricorn(model: Path, threads: int) -> Server:
+def tricorn(model: Path, threads: int, engine: str) -> Server:
     """Tricorn in production mode with one gateway worker, as fits so few cores."""
     port = free_port()
     command = [sys.executable, "run.py", "--mode", "prod", "--port", str(port), "--workers", "1"]
-    return Server(
-        "tricorn",
-        [*command, "--model", str(model.resolve())],
-        port,
-        "/ready",
-        {"MAX_CPU_THREADS": str(threads), "CONTEXT_LENGTH": "8192"},
-    )
+    env = {"MAX_CPU_THREADS": str(threads), "INFERENCE_ENGINE": engine}
+    if engine == "llamacpp":
+        env["CONTEXT_LENGTH"] = "8192"
+    return Server("tricorn", [*command, "--model", str(model)], port, "/ready", env)
 
 
 def llama_server(binary: Path, model: Path, threads: int) -> Server:
@@ -82,6 +81,32 @@ def llama_server(binary: Path, model: Path, threads: int) -> Server:
     return Server(
         "llama-server", [*command, "-t", str(threads), "-c", "32768"], port, "/health", {}
     )
+
+
+def mlx_lm_server(model: Path) -> Server:
+    """mlx_lm.server from Tricorn's own environment: the same mlx, the same mlx-lm."""
+    port = free_port()
+    command = [*_module("mlx", "mlx_lm.server"), "--model", str(model), "--port", str(port)]
+    return Server("mlx_lm.server", [*command, "--log-level", "WARNING"], port, "/health", {})
+
+
+def vllm_serve(model: Path, threads: int) -> Server:
+    """vLLM's own server from Tricorn's own environment, with the options that Tricorn gives it."""
+    port = free_port()
+    command = [*_module("vllm", "vllm.entrypoints.openai.api_server"), "--model", str(model)]
+    command += ["--served-model-name", model.name, "--port", str(port), "--enforce-eager"]
+    command += ["--kv-cache-memory-bytes", str(VLLM_KV_BYTES), "--disable-uvicorn-access-log"]
+    env = {
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(threads),
+    }
+    return Server("vllm serve", command, port, "/health", env)
+
+
+def _module(environment: str, module: str) -> list[str]:
+    return [str(ROOT / ".engines" / environment / "bin" / "python"), "-m", module]
 
 
 def batched_bench(binary: Path, model: Path, threads: int, concurrent: int) -> float:

@@ -1,9 +1,12 @@
-"""Tricorn and llama-server side by side.
+"""Tricorn and an engine's own server side by side, on the same model.
 
-    python -m benchmarks.serving --llama-server PATH [--batched-bench PATH] [--rounds 3]
+    python -m benchmarks.serving llama-server --binary PATH [--batched-bench PATH] [--rounds 3]
+    python -m benchmarks.serving mlx_lm.server --model FOLDER
+    python -m benchmarks.serving vllm --model FOLDER
 
 Both servers are up all the time and take turns, so that a noisy minute hits both; a figure is the
-median of its rounds, and what counts is the ratio. `benchmarks/build_llama_server.sh` builds it.
+median of its rounds, and what counts is the ratio. `benchmarks/build_llama_server.sh` builds
+llama-server; the other two are in Tricorn's own engine environments.
 """
 
 from __future__ import annotations
@@ -20,7 +23,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from benchmarks import scenarios
-from benchmarks.servers import ROOT, Server, batched_bench, llama_server, tricorn
+from benchmarks.servers import (
+    ROOT,
+    Server,
+    batched_bench,
+    llama_server,
+    mlx_lm_server,
+    tricorn,
+    vllm_serve,
+)
 
 Load = Callable[[int, str], Awaitable[dict[str, float]]]
 
@@ -65,11 +76,11 @@ def measure(servers: list[Server], loads: list[str], rounds: int) -> Figures:
     return figures
 
 
-def table(figures: Figures) -> str:
-    lines = ["| load | figure | Tricorn | llama-server | ratio |", "|---|---|---|---|---|"]
+def table(figures: Figures, peer: str) -> str:
+    lines = [f"| load | figure | Tricorn | {peer} | ratio |", "|---|---|---|---|---|"]
     for load, names in REPORTED.items():
         for figure in names:
-            ours, theirs = figures[load, figure, "tricorn"], figures[load, figure, "llama-server"]
+            ours, theirs = figures[load, figure, "tricorn"], figures[load, figure, peer]
             if not ours:
                 continue
             ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
@@ -80,29 +91,40 @@ def table(figures: Figures) -> str:
     return "\n".join(lines)
 
 
+def servers(options: argparse.Namespace) -> tuple[Server, Server]:
+    """Tricorn and its peer, both starting."""
+    model, threads = options.model.resolve(), options.threads
+    match options.peer:
+        case "llama-server":
+            return tricorn(model, threads, "llamacpp"), llama_server(options.binary, model, threads)
+        case "mlx_lm.server":
+            return tricorn(model, threads, "mlx"), mlx_lm_server(model)
+        case _:
+            return tricorn(model, threads, "vllm"), vllm_serve(model, threads)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     default_model = ROOT / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    parser.add_argument("peer", choices=["llama-server", "mlx_lm.server", "vllm"])
     parser.add_argument("--model", type=Path, default=default_model)
-    parser.add_argument("--llama-server", type=Path, required=True)
-    parser.add_argument("--batched-bench", type=Path)
+    parser.add_argument("--binary", type=Path, help="of llama-server")
+    parser.add_argument("--batched-bench", type=Path, help="of llama-batched-bench")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--loads", nargs="*", choices=list(LOADS), default=list(LOADS))
     options = parser.parse_args()
     # Unwind the servers' context managers also when a time limit ends this program.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with (
-        tricorn(options.model, options.threads) as ours,
-        llama_server(options.llama_server, options.model, options.threads) as theirs,
-    ):
+    ours, theirs = servers(options)
+    with ours, theirs:
         figures = measure([ours, theirs], options.loads, options.rounds)
         limits = [
             batched_bench(options.batched_bench, options.model, options.threads, 16)
             for _ in range(options.rounds if options.batched_bench else 0)
         ]
-    print(table(figures))
-    decoded = figures["16 at once", "decode_tokens_per_s", "tricorn"]
+    print(table(figures, theirs.name))
+    decoded = figures["16 at once", "decode_tokens_per_s", ours.name]
     if limits and decoded:
         limit = statistics.median(limits)
         print(

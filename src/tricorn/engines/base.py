@@ -31,6 +31,18 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine_args: dict[str, Any] = {}
 
 
+class Adapter(msgspec.Struct, frozen=True):
+    """A LoRA adapter: small weights beside a model's own, chosen by each request."""
+
+    name: str
+    """Requests ask for it as `MODEL:NAME`."""
+    path: str
+    """A folder in PEFT's layout: adapter_config.json and adapter_model.safetensors."""
+    rank: int
+    version: int
+    """Another one once its files have changed: their newest modification in nanoseconds."""
+
+
 class ModelSpec(msgspec.Struct, frozen=True):
     """What the catalog knows of a model."""
 
@@ -47,6 +59,8 @@ class ModelSpec(msgspec.Struct, frozen=True):
     """Why this model cannot be served, None when nothing is known against it."""
     device: str = ""
     """What the engine is to compute on: cuda, metal or cpu. Empty: its own choice."""
+    adapters: tuple[Adapter, ...] = ()
+    """Those that belong to this model; more may come and go while it is loaded."""
 
 
 ConstraintKind = Literal["json_object", "json_schema", "regex", "choice", "grammar"]
@@ -71,6 +85,12 @@ class EngineCapabilities(msgspec.Struct, frozen=True, array_like=True):
     score: bool = False
     prompt_logprobs: bool = False
     constraints: bool = False
+    adapters: bool = False
+    """LoRA adapters can be used, loaded and dropped while it serves."""
+    park: bool = False
+    """It can give its device memory back and take it again sooner than by a load."""
+    vision: bool = False
+    """Chats may have images."""
 
 
 class LoadedModel(msgspec.Struct, frozen=True):
@@ -122,6 +142,11 @@ class GenerateRequest(msgspec.Struct, frozen=True):
     request_id: str
     prompt_token_ids: list[int]
     sampling: SamplingParams
+    adapter: Adapter | None = None
+    priority: int = 0
+    """Lower ones get a place in the batch first; among equals, who came first."""
+    prompt_logprobs: int | None = None
+    """As `SamplingParams.logprobs`, of the prompt's own tokens."""
 
 
 class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
@@ -148,6 +173,9 @@ class TokenDelta(msgspec.Struct, frozen=True, array_like=True):
     logprobs: list[TokenLogprob] | None = None
     cached_tokens: int | None = None
     """On the first delta of each sequence: prompt tokens served from the prefix cache."""
+    prompt_logprobs: list[TokenLogprob] | None = None
+    """On a request's very first delta, where it was asked for: of the prompt's tokens from the
+    second one on, since nothing predicts the first."""
 
 
 class Embeddings(msgspec.Struct, frozen=True):

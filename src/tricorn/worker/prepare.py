@@ -36,7 +36,14 @@ class Preparer:
                 "Please shorten the prompt.",
                 param=_param(start),
             )
-        return GenerateRequest(engine_request_id, ids, start.sampling)
+        return GenerateRequest(
+            engine_request_id,
+            ids,
+            start.sampling,
+            adapter=start.adapter,
+            priority=start.priority,
+            prompt_logprobs=start.prompt_logprobs,
+        )
 
     def prompt_text(self, request: GenerateRequest) -> str:
         return self._engine.detokenize(request.prompt_token_ids).decode("utf-8", "replace")

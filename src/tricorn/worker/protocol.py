@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tricorn.engines.base import EngineStats, ModelSpec, SamplingParams, TokenDelta
+from tricorn.engines.base import Adapter, EngineStats, ModelSpec, SamplingParams, TokenDelta
 from tricorn.errors import ErrorInfo
 
 
@@ -64,6 +64,9 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     sampling: SamplingParams
     prompt_text: bool = False
     """Ask for the prompt's text in `Started` (a completion's `echo` of token ids)."""
+    adapter: Adapter | None = None
+    priority: int = 0
+    prompt_logprobs: int | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
