@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import statistics
+import subprocess
+import sys
 import time
 
 from benchmarks.client import Answer, complete
@@ -25,14 +27,16 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-async def throughput(port: int, model: str, concurrent: int, turns: int = 1) -> dict[str, float]:
-    """`turns` times `concurrent` requests at once, 64 tokens each after a prompt of about 64."""
+async def throughput(
+    port: int, model: str, concurrent: int, turns: int = 1, tokens: int = 64
+) -> dict[str, float]:
+    """`turns` times `concurrent` requests at once, `tokens` each after a prompt of about 64."""
     taken = decoding = 0.0
     decoded = 0
     answers: list[Answer] = []
     for _ in range(turns):
         started = time.perf_counter()
-        turn = await _at_once([complete(port, model, text(64), 64) for _ in range(concurrent)])
+        turn = await _at_once([complete(port, model, text(64), tokens) for _ in range(concurrent)])
         taken += time.perf_counter() - started
         all_decode = max(answer.arrivals[0] for answer in turn)
         decoding += max(answer.arrivals[-1] for answer in turn) - all_decode
@@ -76,6 +80,16 @@ async def mixed(port: int, model: str) -> dict[str, float]:
         "itl_max_s": max(gaps),
         "long_ttft_p50_s": statistics.median(answer.ttft for answer in late),
     }
+
+
+async def busy_neighbour(port: int, model: str) -> dict[str, float]:
+    """4 at once, 16 tokens each, while another process computes without a pause."""
+    neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        return await throughput(port, model, 4, tokens=16)
+    finally:
+        neighbour.kill()
+        neighbour.wait()
 
 
 async def _at_once(requests: list) -> list[Answer]:

@@ -41,6 +41,7 @@ LOADS: dict[str, Load] = {
     "16 at once": lambda port, model: scenarios.throughput(port, model, 16),
     "shared prefix": scenarios.shared_prefix,
     "mixed": scenarios.mixed,
+    "busy neighbour": scenarios.busy_neighbour,
 }
 REPORTED = {
     "1 at once": ["tokens_per_s", "decode_tokens_per_s", "ttft_p50_s", "itl_p50_s", "itl_p99_s"],
@@ -48,6 +49,7 @@ REPORTED = {
     "16 at once": ["tokens_per_s", "decode_tokens_per_s", "ttft_p50_s", "itl_p50_s", "itl_p99_s"],
     "shared prefix": ["ttft_p50_s", "ttft_max_s"],
     "mixed": ["itl_p50_s", "itl_p99_s", "itl_max_s", "long_ttft_p50_s"],
+    "busy neighbour": ["tokens_per_s", "ttft_p50_s", "itl_p50_s"],
 }
 
 Figures = dict[tuple[str, str, str], list[float]]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ log = logging.getLogger("llama.cpp")
 NO_ROOM = 1
 ABORTED = 2
 
+_C = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
 _GGML_LEVEL_ERROR = 4
 _last_error = ""
 
@@ -178,12 +180,20 @@ class Context:
         self._wanted: npt.NDArray[np.int8] = view(self._batch.logits, size)
         view(self._batch.n_seq_id, size)[:] = 1
         self._filled = 0
-        self._abort_callback: Any = None
+        self._abort_flag = ctypes.create_string_buffer(2)
+        # Asked between the operations of a step. Called into Python it would wait for the
+        # interpreter each time; C's own strlen says whether the flag is anything but empty.
+        self._abort_callback = ctypes.cast(_C.strlen, llama_cpp.ggml_abort_callback)
+        llama_cpp.llama_set_abort_callback(
+            self.pointer, self._abort_callback, ctypes.addressof(self._abort_flag)
+        )
 
     # --- batch ---------------------------------------------------------------------------------
 
     def clear(self) -> None:
+        """Begin the next batch; what was to abort the last one is forgotten."""
         self._filled = 0
+        self._abort_flag.raw = b"\0\0"
 
     def add(self, slot: int, start: int, tokens: list[int], *, logits_at_end: bool) -> int:
         """Put tokens at positions `start`… of a sequence; the row of the last one."""
@@ -214,14 +224,9 @@ class Context:
         row_type = ctypes.c_float * self._vocab_size
         return np.frombuffer(memoryview(row_type.from_address(address)), dtype=np.float32)
 
-    def set_abort(self, should_abort: Callable[[], bool] | None) -> None:
-        """Ask `should_abort` between the operations of a decode; None: never ask (it costs)."""
-        if should_abort is None:
-            callback = ctypes.cast(0, llama_cpp.ggml_abort_callback)
-        else:
-            callback = llama_cpp.ggml_abort_callback(lambda _data: should_abort())
-        llama_cpp.llama_set_abort_callback(self.pointer, callback, ctypes.c_void_p(0))
-        self._abort_callback = callback
+    def abort(self) -> None:
+        """Any thread: the decode that runs ends soon, with ABORTED."""
+        self._abort_flag.raw = b"x\0"
 
     # --- kv.Memory -----------------------------------------------------------------------------
 

@@ -27,8 +27,9 @@ from tricorn.engines.stepped import EngineCore, StepOutput, SteppedEngine
 from tricorn.errors import EngineGenerateError, InvalidRequest
 from tricorn.hardware import facts
 
-ABORTABLE_FROM = 64
-"""Prompt tokens in a step from which on it can be cut short: asking costs a little."""
+WORTH_ABORTING = 64
+"""Prompt tokens in a step from which on it is cut short; a shorter one is over soon anyway, and the
+others in it would have to be computed again."""
 
 
 class LlamaCppCore(EngineCore):
@@ -65,7 +66,6 @@ class LlamaCppCore(EngineCore):
         )
         self._candidates = Candidates(self._model.vocab_size)
         self._in_prefill: frozenset[str] = frozenset()
-        self._interrupted = False
         self._prompt_tokens = self._generated_tokens = 0
         self._warm_up()
         return loaded_model(
@@ -128,7 +128,7 @@ class LlamaCppCore(EngineCore):
 
     def interrupt(self, request_id: str) -> None:
         if request_id in self._in_prefill:
-            self._interrupted = True
+            self._context.abort()
 
     def busy(self) -> bool:
         return bool(self._scheduler.running or self._scheduler.waiting)
@@ -169,15 +169,11 @@ class LlamaCppCore(EngineCore):
 
     def _decode(self, chunks: list[Chunk]) -> int:
         prefill = [chunk for chunk in chunks if chunk.count > 1]
-        if sum(chunk.count for chunk in prefill) < ABORTABLE_FROM:
-            return self._context.decode()
-        self._interrupted = False
-        self._in_prefill = frozenset(chunk.sequence.request.request_id for chunk in prefill)
-        self._context.set_abort(lambda: self._interrupted)
+        if sum(chunk.count for chunk in prefill) >= WORTH_ABORTING:
+            self._in_prefill = frozenset(chunk.sequence.request.request_id for chunk in prefill)
         try:
             return self._context.decode()
         finally:
-            self._context.set_abort(None)
             self._in_prefill = frozenset()
 
     def _find_room(self) -> None:
