@@ -427,13 +427,78 @@ WEATHER = {
 }
 
 
+WEATHER_ASKED = [{"role": "user", "content": "What is the weather in Paris?"}]
+WEATHER_CALL = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"city": "Paris"}'},
+}
+
+
+def _weather(on: Target, **options: Any) -> Any:
+    options = {"tools": [WEATHER], "parallel_tool_calls": False, "max_tokens": 256} | options
+    return on.chat(messages=WEATHER_ASKED, **options)
+
+
+def _is_weather(call: Any) -> None:
+    expect(call.id, "the call has no id")
+    expect(call.function.name == "weather", f"{call.function.name} was called")
+    expect("city" in json.loads(call.function.arguments), "the arguments lack `city`")
+
+
 @check("optional", "tools, with tool_choice required")
 def _(on: Target) -> None:
-    asked = [{"role": "user", "content": "What is the weather in Paris?"}]
-    answer = on.chat(messages=asked, tools=[WEATHER], tool_choice="required", max_tokens=64)
-    calls = answer.choices[0].message.tool_calls
+    choice = _weather(on, tool_choice="required").choices[0]
+    calls = choice.message.tool_calls
     expect(calls, "no tool was called")
-    expect("city" in json.loads(calls[0].function.arguments), "the arguments lack `city`")
+    _is_weather(calls[0])
+    expect(choice.finish_reason == "tool_calls", f"finish_reason is {choice.finish_reason}")
+
+
+@check("optional", "tools, with tool_choice naming one")
+def _(on: Target) -> None:
+    named = {"type": "function", "function": {"name": "weather"}}
+    other = {"type": "function", "function": {"name": "now"}}
+    calls = _weather(on, tools=[other, WEATHER], tool_choice=named).choices[0].message.tool_calls
+    expect(calls, "no tool was called")
+    _is_weather(calls[0])
+
+
+@check("optional", "tools, streamed")
+def _(on: Target) -> None:
+    name = text = ""
+    for chunk in _weather(on, tool_choice="required", stream=True):
+        for choice in chunk.choices:
+            for part in choice.delta.tool_calls or []:
+                expect(part.index == 0, "there is more than one call")
+                name += part.function.name or ""
+                text += part.function.arguments or ""
+    expect(name == "weather", f"the name is {name!r}")
+    expect("city" in json.loads(text), "the arguments lack `city`")
+
+
+@check("optional", "tools, with tool_choice none")
+def _(on: Target) -> None:
+    message = _weather(on, tool_choice="none", max_tokens=16).choices[0].message
+    expect(not message.tool_calls, "a tool was called")
+
+
+@check("optional", "tools, with a result in the conversation")
+def _(on: Target) -> None:
+    story = [
+        *WEATHER_ASKED,
+        {"role": "assistant", "content": None, "tool_calls": [WEATHER_CALL]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "21 degrees"},
+    ]
+    message = on.chat(messages=story, tools=[WEATHER], max_tokens=32).choices[0].message
+    expect(message.content or message.tool_calls, "there is no answer")
+
+
+@check("optional", "tools, a result without its call is refused")
+def _(on: Target) -> None:
+    lone = {"role": "tool", "tool_call_id": "call_2", "content": "21 degrees"}
+    messages = [*WEATHER_ASKED, lone]
+    expect_error(on.post("chat/completions", messages=messages, tools=[WEATHER]), 400)
 
 
 @check("optional", "response_format json_schema")

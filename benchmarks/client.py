@@ -28,8 +28,13 @@ class Answer:
         return [later - earlier for earlier, later in pairs]
 
 
-async def complete(port: int, model: str, prompt: str, max_tokens: int) -> Answer:
-    """Ask for exactly `max_tokens` greedy tokens. RuntimeError where the server refuses."""
+async def complete(
+    port: int, model: str, prompt: str, max_tokens: int, extra: dict | None = None
+) -> Answer:
+    """Ask for exactly `max_tokens` greedy tokens. RuntimeError where the server refuses.
+
+    extra: further fields of the request.
+    """
     body = json.dumps(
         {
             "model": model,
@@ -39,6 +44,7 @@ async def complete(port: int, model: str, prompt: str, max_tokens: int) -> Answe
             "ignore_eos": True,
             "stream": True,
             "stream_options": {"include_usage": True},
+            **(extra or {}),
         }
     ).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

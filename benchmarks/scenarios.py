@@ -28,15 +28,25 @@ def percentile(values: list[float], share: float) -> float:
 
 
 async def throughput(
-    port: int, model: str, concurrent: int, turns: int = 1, tokens: int = 64
+    port: int,
+    model: str,
+    concurrent: int,
+    turns: int = 1,
+    tokens: int = 64,
+    extra: dict | None = None,
 ) -> dict[str, float]:
-    """`turns` times `concurrent` requests at once, `tokens` each after a prompt of about 64."""
+    """`turns` times `concurrent` requests at once, `tokens` each after a prompt of about 64.
+
+    extra: further fields of each request.
+    """
     taken = decoding = 0.0
     decoded = 0
     answers: list[Answer] = []
     for _ in range(turns):
         started = time.perf_counter()
-        turn = await _at_once([complete(port, model, text(64), tokens) for _ in range(concurrent)])
+        turn = await _at_once(
+            [complete(port, model, text(64), tokens, extra) for _ in range(concurrent)]
+        )
         taken += time.perf_counter() - started
         all_decode = max(answer.arrivals[0] for answer in turn)
         decoding += max(answer.arrivals[-1] for answer in turn) - all_decode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -25,11 +26,23 @@ def free_port() -> int:
 
 
 class Server:
-    """A server process in a session of its own; a context manager."""
+    """A server process in a session of its own; a context manager.
 
-    def __init__(self, name: str, command: list[str], port: int, ready: str, env: dict) -> None:
+    model: its name in requests; None: the first one that it lists.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        port: int,
+        ready: str,
+        env: dict,
+        model: str | None = None,
+    ) -> None:
         self.name = name
         self.port = port
+        self._model = model
         self._ready = f"http://127.0.0.1:{port}{ready}"
         self._log = tempfile.NamedTemporaryFile(prefix=f"{name}-", suffix=".log")  # noqa: SIM115 - closed in __exit__
         self._process = subprocess.Popen(
@@ -54,6 +67,12 @@ class Server:
         log = Path(self._log.name).read_text(errors="replace")[-2000:]
         self.__exit__()
         raise RuntimeError(f"{self.name} did not come up:\n{log}")
+
+    def model(self) -> str:
+        if self._model is None:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/v1/models") as answer:
+                self._model = str(json.load(answer)["data"][0]["id"])
+        return self._model
 
     def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
@@ -87,7 +106,8 @@ def mlx_lm_server(model: Path) -> Server:
     """mlx_lm.server from Tricorn's own environment: the same mlx, the same mlx-lm."""
     port = free_port()
     command = [*_module("mlx", "mlx_lm.server"), "--model", str(model), "--port", str(port)]
-    return Server("mlx_lm.server", [*command, "--log-level", "WARNING"], port, "/health", {})
+    command += ["--log-level", "WARNING"]
+    return Server("mlx_lm.server", command, port, "/health", {}, model="default_model")
 
 
 def vllm_serve(model: Path, threads: int) -> Server:

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import signal
 import statistics
 import sys
-import urllib.request
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -56,21 +54,15 @@ Figures = dict[tuple[str, str, str], list[float]]
 """(load, figure, server) → one value a round."""
 
 
-def served_model(server: Server) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/v1/models") as answer:
-        return str(json.load(answer)["data"][0]["id"])
-
-
 def measure(servers: list[Server], loads: list[str], rounds: int) -> Figures:
     figures: Figures = defaultdict(list)
-    models = {server.name: served_model(server) for server in servers}
     for server in servers:  # the first requests warm both up and are not counted
-        asyncio.run(scenarios.throughput(server.port, models[server.name], 2))
+        asyncio.run(scenarios.throughput(server.port, server.model(), 2))
     for number in range(rounds):
         order = servers if number % 2 == 0 else servers[::-1]
         for load in loads:
             for server in order:
-                result = asyncio.run(LOADS[load](server.port, models[server.name]))
+                result = asyncio.run(LOADS[load](server.port, server.model()))
                 shown = ", ".join(f"{figure} {value:.3g}" for figure, value in result.items())
                 print(f"round {number + 1}, {load}, {server.name}: {shown}", flush=True)
                 for figure, value in result.items():

@@ -270,7 +270,7 @@ def test_engines_are_listed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`tricorn engines ls` has a row an engine."""
-    monkeypatch.setattr(installer, "machine", lambda: Machine("darwin", "arm64"))
+    monkeypatch.setattr(installer, "machine", lambda **_: Machine("darwin", "arm64"))
     assert cli.main(["engines", "ls"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["ENGINE", *installer.ENGINES]
@@ -280,7 +280,7 @@ def test_an_engine_that_cannot_be_installed_is_one_sentence(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With exit code 1; an unknown one is wrong usage."""
-    monkeypatch.setattr(installer, "machine", lambda: Machine("darwin", "arm64"))
+    monkeypatch.setattr(installer, "machine", lambda **_: Machine("darwin", "arm64"))
     assert cli.main(["engines", "install", "vllm"]) == 1
     assert capsys.readouterr().err.startswith("tricorn: vllm cannot be installed here: vLLM has")
     assert cli.main(["engines", "install", "nonsense"]) == 2

@@ -18,6 +18,7 @@ from tricorn.install_faults import InstallError
 from tricorn.place import Place
 
 LINUX = Machine("linux", "x86_64", glibc=(2, 39))
+CUDA = replace(LINUX, nvidia=True)
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     for name in ("llamacpp", "vllm", "vllm-cpu", "mlx"):
         (lists / f"engine-{name}.txt").write_text(f"# {name}\n")
     (tmp_path / "run.py").touch()
-    monkeypatch.setattr(installer, "machine", lambda: LINUX)
+    monkeypatch.setattr(installer, "machine", lambda **_: LINUX)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     return Place(project=tmp_path, engines_dir=tmp_path / "engines", log_dir=tmp_path / "logs")
 
@@ -38,13 +39,15 @@ def told() -> list[str]:
     return []
 
 
-def described(name: str, place: Place) -> Environment:
-    return engine_commands.engine_environment(name, place, LINUX)
+def described(name: str, place: Place, here: Machine = LINUX) -> Environment:
+    return engine_commands.engine_environment(name, place, here)
 
 
-def make(name: str, place: Place, package: str = "", *, stamped: bool = True) -> Environment:
+def make(
+    name: str, place: Place, package: str = "", *, stamped: bool = True, here: Machine = LINUX
+) -> Environment:
     """An environment as an install would leave it, without a Python that runs."""
-    wanted = described(name, place)
+    wanted = described(name, place, here)
     wanted.python.parent.mkdir(parents=True)
     wanted.python.touch()
     (wanted.path / "pyvenv.cfg").touch()
@@ -156,6 +159,16 @@ def test_reinstalling_makes_it_anew(
     engine_commands.install("mlx", place, told.append, reinstall=True)
     assert not wanted.path.exists()
     assert len(ensured) == 1
+
+
+def test_reinstalling_is_for_the_device_that_is_wanted_now(
+    place: Place, told: list[str], ensured: list[Environment]
+) -> None:
+    """What was installed for a GPU is kept as long as it is there, and no longer."""
+    made = make("vllm", place, here=CUDA)
+    assert described("vllm", place) == made
+    engine_commands.install("vllm", place, told.append, reinstall=True)
+    assert ensured[0].requirements[0].name == "engine-vllm-cpu.txt"
 
 
 def test_a_package_has_no_lists(place: Place, told: list[str], tmp_path: Path) -> None:

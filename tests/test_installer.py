@@ -14,6 +14,7 @@ from tricorn.config import Settings
 from tricorn.engine_installs import ENGINES, PYTORCH_CPU_INDEX, Machine, flavour_for, impossible
 from tricorn.environment_state import MARKER, Environment
 from tricorn.errors import StartupError
+from tricorn.hardware import facts
 from tricorn.install_faults import InstallError
 
 LINUX = Machine("linux", "x86_64", glibc=(2, 39))
@@ -161,6 +162,18 @@ def test_vllm_comes_in_two_flavours(settings: Settings) -> None:
     assert for_cpu.excludes == ("vllm",)
 
 
+def test_device_type_cpu_installs_for_the_cpu(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, ensured: list[Environment]
+) -> None:
+    """On a machine with a GPU too, which is not even looked for."""
+    find(monkeypatch)
+    monkeypatch.setattr(facts, "detect", lambda: pytest.fail("looked for a GPU"))
+    monkeypatch.setattr(installer, "why_impossible", lambda name, here: None)
+    chosen = settings.model_copy(update={"device_type": "cpu"})
+    installer.ensure_engine("vllm", chosen, say=lambda _: None)
+    assert ensured[0].requirements[0].name == "engine-vllm-cpu.txt"
+
+
 def test_engines_of_one_flavour_have_it_everywhere() -> None:
     """A GPU changes nothing for them."""
     assert flavour_for(ENGINES["mlx"], CUDA) == flavour_for(ENGINES["mlx"], LINUX)
@@ -187,7 +200,7 @@ def test_what_cannot_be_is_not_tried(ensured: list[Environment], settings: Setti
     wanted = installer.engine_environment("mlx", settings.engines_dir)
     machine = Machine("windows", "x86_64")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(installer, "machine", lambda: machine)
+        patch.setattr(installer, "machine", lambda **_: machine)
         with pytest.raises(InstallError, match="cannot be installed here: MLX has no packages"):
             installer.install_engine(wanted, lambda _: None)
     assert ensured == []

@@ -13,7 +13,15 @@ from tricorn.place import Place, from_environment, from_settings
 
 def test_the_defaults_are_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A place that knows nothing says the same as settings that nobody changed."""
-    for name in ("HOST", "PORT", "MODEL_BASE_PATH", "DATA_DIR", "LOG_DIR", "ENGINES_DIR"):
+    for name in (
+        "HOST",
+        "PORT",
+        "MODEL_BASE_PATH",
+        "DATA_DIR",
+        "LOG_DIR",
+        "ENGINES_DIR",
+        "DEVICE_TYPE",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     settings = Settings()
@@ -26,6 +34,7 @@ def test_the_environment_names_folders() -> None:
     found = from_environment({"PORT": "81", "MODEL_BASE_PATH": "/m", "HOST": ""})
     assert (found.port, found.models_dir, found.host) == (81, Path("/m"), "127.0.0.1")
     assert from_environment({"PORT": "x"}).port == 8000
+    assert from_environment({"DEVICE_TYPE": "cpu"}).device == "cpu"
 
 
 def test_commands_are_named_as_the_user_calls_them(tmp_path: Path) -> None:

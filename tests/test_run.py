@@ -221,7 +221,7 @@ def test_mode_test_runs_everything(
 
     fetched: list[Path] = []
     monkeypatch.setattr(launch.subprocess, "run", run)
-    monkeypatch.setattr(installer, "machine", lambda: Machine("darwin", "arm64"))
+    monkeypatch.setattr(installer, "machine", lambda **_: Machine("darwin", "arm64"))
     monkeypatch.setattr(default_model, "ensure", lambda folder, **_: fetched.append(folder))
     assert launch.main(["--mode", "test"], PROJECT) == 1
     assert ensured == ["gateway", "test", "llamacpp", "mlx"]
@@ -245,7 +245,7 @@ def test_arguments_for_pytest_run_pytest_alone(
 
     monkeypatch.setattr(launch.subprocess, "run", run)
     monkeypatch.setattr(default_model, "ensure", lambda folder, **_: folder)
-    monkeypatch.setattr(installer, "machine", lambda: Machine("darwin", "arm64"))
+    monkeypatch.setattr(installer, "machine", lambda **_: Machine("darwin", "arm64"))
     assert launch.main(["--mode", "test", "--", "-k", "chat"], PROJECT) == 5
     assert ran == [["-m", "pytest", "-k", "chat"]]
 

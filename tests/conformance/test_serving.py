@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,9 @@ from tests.conformance.conftest import Served
 from tests.conformance.engines import PLACES
 from tests.e2e.server import events, is_alive
 from tests.polling import wait_until
+
+from tricorn.engines.base import SamplingParams
+from tricorn.worker.protocol import TextPrompt
 
 MANY = 16
 
@@ -53,6 +57,37 @@ def test_abort(served: Served) -> None:
             next(chunks)
             assert figures().running >= 1
         wait_until(lambda: figures().running == 0, 30)
+
+
+def test_priority(served: Served) -> None:
+    """With all places taken, the waiting request of the better priority starts first"""
+    done: list[str] = []
+
+    def ask(name: str, priority: int, tokens: int) -> None:
+        text(served, max_tokens=tokens, extra_body={"priority": priority})
+        done.append(name)
+
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    sampling = SamplingParams(temperature=0, max_tokens=900, ignore_eos=True)
+    with served.server.engine_client() as engine, ThreadPoolExecutor(2) as threads:
+        running = [
+            engine.start(
+                request_id=f"{n}",
+                prompt=TextPrompt(f"{n} {PROMPT}"),
+                sampling=sampling,
+                inbox=inbox,
+            )
+            for n in range(PLACES)
+        ]
+        wait_until(lambda: engine.stats.running == PLACES, 60)
+        worse = threads.submit(ask, "worse", 1, 8)
+        wait_until(lambda: engine.stats.waiting == 1, 30)
+        better = threads.submit(ask, "better", -1, 1)
+        wait_until(lambda: engine.stats.waiting == 2, 30)
+        engine.cancel(running[0])
+        better.result(60)
+        worse.result(60)
+    assert done == ["better", "worse"]
 
 
 def test_crash(served: Served) -> None:

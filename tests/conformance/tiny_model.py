@@ -53,7 +53,7 @@ def make(gguf: Path, folder: Path) -> Path:
             "chat_template": facts["tokenizer.chat_template"],
         },
     )
-    _write_safetensors(folder / "model.safetensors", weights(len(tokens)))
+    write_safetensors(folder / "model.safetensors", weights(len(tokens)))
     return folder
 
 
@@ -163,7 +163,7 @@ def _write(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def _write_safetensors(path: Path, tensors: dict[str, npt.NDArray[np.float32]]) -> None:
+def write_safetensors(path: Path, tensors: dict[str, npt.NDArray[np.float32]]) -> None:
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, tensor in tensors.items():

@@ -29,7 +29,7 @@ FOLDER = ModelSpec("folder", "folder", "hf", "vllm", "", 30, 0)
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
     here = Machine("linux", "x86_64", glibc=(2, 39))
-    monkeypatch.setattr(installer, "machine", lambda facts=None: here)
+    monkeypatch.setattr(installer, "machine", lambda facts=None, **_: here)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
 
 
@@ -78,7 +78,7 @@ def test_engines_that_cannot_be_here_are_no_fault(
 ) -> None:
     """The reason is told."""
     have(monkeypatch)
-    monkeypatch.setattr(installer, "machine", lambda facts=None: Machine("darwin", "arm64"))
+    monkeypatch.setattr(installer, "machine", lambda facts=None, **_: Machine("darwin", "arm64"))
     check = environments(place)["vLLM"]
     assert check.state == "ok"
     assert check.what.startswith("not for this machine: vLLM has no packages for macOS")
@@ -101,7 +101,7 @@ def test_the_smallest_model_is_tried(
 
     async def one_token(spec: ModelSpec, python: Path, timeout_s: float) -> generation.Trial:
         tried.append(spec)
-        return generation.Trial(1.25, "Hi")
+        return generation.Trial(1.25, "a token ('Hi')")
 
     monkeypatch.setattr(generation, "one_token", one_token)
     have(monkeypatch, SMALL, TINY, BROKEN, FOLDER)

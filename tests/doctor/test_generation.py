@@ -26,8 +26,14 @@ def tried(python: str = sys.executable, timeout_s: float = 30.0, **engine_args: 
 def test_one_token_is_generated() -> None:
     """Greedily, and no more than one."""
     trial = tried(answer="yes")
-    assert trial.text == "y"
+    assert trial.answer == "a token ('y')"
     assert trial.seconds > 0
+
+
+@pytest.mark.parametrize(("pooling", "answer"), [("embed", "a vector"), ("score", "a score")])
+def test_a_model_that_pools_proves_its_engine_too(pooling: str, answer: str) -> None:
+    """It is asked for what it can."""
+    assert tried(pooling=pooling).answer == answer
 
 
 def test_a_failed_load_is_told() -> None:

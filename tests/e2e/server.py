@@ -130,6 +130,12 @@ class Server:
     @contextlib.contextmanager
     def figures(self) -> Iterator[Callable[[], EngineStats]]:
         """A function that gives the engine's current figures, got as a gateway gets them."""
+        with self.engine_client() as client:
+            yield lambda: _figures(client)
+
+    @contextlib.contextmanager
+    def engine_client(self) -> Iterator[EngineClient]:
+        """A connection to the model's engine, beside the gateway's."""
         manager = ManagerClient(self.run_dir)
         manager.start()
         try:
@@ -140,7 +146,7 @@ class Server:
             assert isinstance(lease, Granted), lease
             client = EngineClient(lease.address, lease.secret)
             try:
-                yield lambda: _figures(client)
+                yield client
             finally:
                 client.close()
                 manager.release(lease.lease)

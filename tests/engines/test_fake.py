@@ -95,6 +95,25 @@ def test_min_tokens_and_ignore_eos_put_off_the_end() -> None:
     assert generate(spec(answer="ab"), "x", ignore_eos=True, max_tokens=5)[0] == "ab   "
 
 
+def test_prompt_logprobs_come_once_and_first() -> None:
+    """Of the prompt's tokens from the second one on, with the request's first delta."""
+
+    async def scenario() -> list[TokenDelta]:
+        async with asyncio.timeout(20):
+            engine = create()
+            await engine.load(spec())
+            request = GenerateRequest("r", [97, 98, 99], SamplingParams(n=2), prompt_logprobs=1)
+            deltas = [delta async for delta in engine.generate(request)]
+            await engine.unload()
+            return deltas
+
+    first, *others = asyncio.run(scenario())
+    assert first.prompt_logprobs is not None
+    told = [(entry.token_id, entry.rank, len(entry.top)) for entry in first.prompt_logprobs]
+    assert told == [(98, 1, 1), (99, 1, 1)]
+    assert all(delta.prompt_logprobs is None for delta in others)
+
+
 def test_n_sequences_each_end() -> None:
     """Every index has its own finish reason."""
     _, deltas = generate(spec(answer="ab"), "x", n=3)

@@ -98,3 +98,15 @@ def test_memory_for_parked_prefixes() -> None:
     assert parked_bytes(None, available_bytes=32 << 30) == 2 << 30
     assert parked_bytes(None, available_bytes=1 << 50) == 8 << 30
     assert parked_bytes(None, available_bytes=None) == 512 << 20
+
+
+@pytest.mark.parametrize(
+    ("given", "shorter"),
+    [({}, None), ({"matryoshka": True}, ()), ({"matryoshka": [64, 128]}, (64, 128))],
+)
+def test_pooling(given: dict[str, Any], shorter: tuple[int, ...] | None) -> None:
+    """How to pool is one of llama.cpp's words; the lengths of vectors are none, any, or a list."""
+    chosen = parse(EngineOptions(engine_args={"pooling_type": "mean", **given}), cores=1)
+    assert (chosen.pooling_type, chosen.shorter_dimensions()) == ("mean", shorter)
+    with pytest.raises(ModelLoadFailed, match="pooling_type"):
+        parse(EngineOptions(engine_args={"pooling_type": "max"}), cores=1)

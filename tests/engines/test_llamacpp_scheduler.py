@@ -8,11 +8,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tricorn.engines.base import GenerateRequest, SamplingParams
+from tricorn.engines.base import GenerateRequest, SamplingParams, TokenLogprob
 from tricorn.engines.llamacpp.kv import KvCache
 from tricorn.engines.llamacpp.parked import State
 from tricorn.engines.llamacpp.scheduler import Chunk, Scheduler, Sequence
 from tricorn.engines.prefix import SHARING_WORTH
+from tricorn.engines.prompt_logprobs import PromptLogprobs
 
 
 class NoMemory:
@@ -40,21 +41,28 @@ def scheduler(
     slots: int = 16,
     max_running: int = 8,
     max_tokens: int = 100,
+    max_scored: int = 50,
     prefill_budget: int = 10,
 ) -> Scheduler:
     kv = KvCache(cells, slots, NoMemory(), parked_bytes=100, shares_prefixes=True)
     return Scheduler(
-        kv, max_running=max_running, max_tokens=max_tokens, prefill_budget=prefill_budget
+        kv,
+        max_running=max_running,
+        max_tokens=max_tokens,
+        max_scored=max_scored,
+        prefill_budget=prefill_budget,
     )
 
 
-def sequence(name: str, prompt: ReadOnlySequence[int], index: int = 0) -> Sequence:
-    request = GenerateRequest(name, list(prompt), SamplingParams())
+def sequence(
+    name: str, prompt: ReadOnlySequence[int], index: int = 0, priority: int = 0
+) -> Sequence:
+    request = GenerateRequest(name, list(prompt), SamplingParams(), priority=priority)
     return Sequence(request, index, list(prompt))
 
 
-def add(to: Scheduler, name: str, prompt: ReadOnlySequence[int]) -> Sequence:
-    new = sequence(name, prompt)
+def add(to: Scheduler, name: str, prompt: ReadOnlySequence[int], *, priority: int = 0) -> Sequence:
+    new = sequence(name, prompt, priority=priority)
     to.add(new)
     return new
 
@@ -377,3 +385,119 @@ def test_what_admitted_prompts_will_need_is_not_given_away() -> None:
     for _ in range(8):
         step(plan)
     assert plan.preemptions == 0
+
+
+def test_a_better_priority_is_admitted_first() -> None:
+    """Whoever came before it, as soon as a place is free."""
+    s = scheduler(max_running=1)
+    first = add(s, "first", distinct(1, 10))
+    step(s)
+    add(s, "worse", distinct(2, 10), priority=1)
+    add(s, "better", distinct(3, 10), priority=-1)
+    s.end(first)
+    assert sizes(step(s)) == {"better": 10}
+
+
+def test_the_worst_priority_is_preempted_and_comes_back_before_its_equals() -> None:
+    """Though others are younger; among equals the youngest goes."""
+    s = scheduler(max_running=3)
+    running = [add(s, f"{at}", distinct(at, 10), priority=p) for at, p in enumerate((0, 1, 0))]
+    step(s)
+    add(s, "waiting", distinct(7, 10), priority=1)
+    s.preempt()
+    assert s.running == [running[0], running[2]]
+    assert next(iter(s.waiting)) is running[1]
+    s.preempt()
+    assert s.running == running[:1]
+    assert [x.request.request_id for x in s.waiting] == ["2", "1", "waiting"]
+
+
+def scored(to: Scheduler, name: str, prompt: ReadOnlySequence[int]) -> Sequence:
+    """Its prompt's log probabilities are wanted."""
+    new = sequence(name, prompt)
+    new.prompt_logprobs = PromptLogprobs(0)
+    to.add(new)
+    return new
+
+
+def step_scoring(of: Scheduler) -> dict[str, int]:
+    """As `step`, with logprobs for the prompt tokens whose logits were wanted."""
+    chunks = of.plan()
+    wanted = [chunk.sequence for chunk in chunks if chunk.sequence.scores_prompt]
+    for chunk in chunks:
+        end = chunk.start + chunk.count
+        tokens = chunk.sequence.tokens
+        sampled = chunk.samples
+        of.kv.computed(chunk.slot, tokens[chunk.start : end])
+        if chunk.sequence in wanted and chunk.sequence.prompt_logprobs is not None:
+            prompt = chunk.sequence.request.prompt_token_ids
+            chunk.sequence.prompt_logprobs.take(prompt, end, _told)
+        if sampled:
+            tokens.append(-len(tokens))
+            chunk.sequence.generated += 1
+    return sizes(chunks)
+
+
+def _told(position: int, token: int) -> TokenLogprob:
+    return TokenLogprob(b"", -float(position), token)
+
+
+def test_a_scored_prompt_is_computed_anew() -> None:
+    """Though it is cached; its logits are not. All of them are gathered, in order."""
+    of = scheduler(max_scored=4)
+    first = add(of, "first", range(10))
+    step(of)
+    of.end(first)
+    again = scored(of, "again", range(10))
+    seen = []
+    while again.generated == 0:
+        seen.append(step_scoring(of).get("again"))
+    assert seen == [4, 4, 2]
+    assert again.cached_tokens == 0
+    assert again.prompt_logprobs is not None
+    told = [(entry.logprob, entry.token_id) for entry in again.prompt_logprobs.entries]
+    assert told == [(-float(at), at + 1) for at in range(9)]
+    assert not again.scores_prompt
+
+
+def test_the_room_for_logits_is_shared() -> None:
+    """Two scored prompts together get no more rows than there are; others are not held up."""
+    of = scheduler(max_scored=6, max_tokens=100)
+    scored(of, "a", range(5))
+    scored(of, "b", range(10, 20))
+    add(of, "c", range(20, 50))
+    assert step_scoring(of) == {"a": 5, "b": 1, "c": 30}
+
+
+def test_a_scored_prompt_waits_for_nobody() -> None:
+    """What another sequence is computing does not help it."""
+    of = scheduler(max_tokens=8)
+    prompt = range(SHARING_WORTH + 20)
+    add(of, "first", prompt)
+    of.plan()
+    scored(of, "second", prompt)
+    of.plan()
+    assert [s.request.request_id for s in of.running] == ["first", "second"]
+
+
+def test_a_preempted_scored_prompt_goes_on_where_it_was() -> None:
+    """What was gathered is kept; of a cached prefix it takes no more than that."""
+    of = scheduler(max_scored=4)
+    victim = scored(of, "v", range(10))
+    step_scoring(of)
+    of.preempt()
+    helper = add(of, "helper", range(10))
+    assert len(victim.shareable) == 5
+    while victim.generated == 0:
+        step_scoring(of)
+    assert helper.generated
+    assert victim.prompt_logprobs is not None
+    assert [entry.token_id for entry in victim.prompt_logprobs.entries] == list(range(1, 10))
+
+
+def test_a_prompt_of_one_token_has_nothing_to_score() -> None:
+    """Nothing predicts it."""
+    of = scheduler()
+    one = scored(of, "one", [1])
+    assert not one.scores_prompt
+    assert step_scoring(of) == {"one": 1}

@@ -19,6 +19,12 @@ MODELS: dict[str, dict[str, Any]] = {
     "echo": {},
     "hello": {"answer": "Hello, 世界! 👋"},
     "bound": {"constraints": True},
+    "gap": {"fill_in_middle": True},
+    "mute": {"prompt_logprobs": False},
+    "seeing": {"vision": True},
+    "vectors": {"pooling": "embed"},
+    "cut": {"pooling": "embed", "matryoshka": True},
+    "ranks": {"pooling": "score"},
     "endless": {"answer": "abc ", "endless": True, "token_delay_s": 0.005},
 }
 

@@ -6,6 +6,7 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -44,6 +45,14 @@ def services(make_app: Callable[..., Flask], manager: OneWorker) -> Iterator[Ser
     services: Services = make_app(manager).extensions[EXTENSION]
     yield services
     services.engines.close()
+
+
+def test_the_engine_hears_the_priority(services: Services, scripted: ScriptedWorker) -> None:
+    """Each prompt's start carries its job's."""
+    generation = Generation(services, replace(TWO, priority=-3))
+    generation.next(WAIT_S)
+    assert [scripted.started().priority for _ in TWO.prompts] == [-3, -3]
+    generation.close()
 
 
 def test_events_in_order(services: Services, scripted: ScriptedWorker, manager: OneWorker) -> None:

@@ -45,6 +45,18 @@ def test_chat_streams(sdk: openai.OpenAI) -> None:
     assert len({chunk.id for chunk in chunks}) == 1
 
 
+def test_a_stream_loses_nothing(sdk: openai.OpenAI) -> None:
+    """Tokens that pile up, more than go out in one write, all arrive."""
+    text = "".join(f"{number}, " for number in range(100))
+    for _ in range(5):
+        chunks = sdk.chat.completions.create(
+            model="echo",
+            messages=[{"role": "user", "content": text}],
+            stream=True,
+        )
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == text
+
+
 def test_stream_with_usage(sdk: openai.OpenAI) -> None:
     """include_usage adds one last chunk that has no choices."""
     chunks = list(
@@ -194,8 +206,8 @@ def test_bad_request_names_the_parameter(sdk: openai.OpenAI) -> None:
         sdk.chat.completions.create(model="echo", messages=USER, temperature=3)  # type: ignore[arg-type]
     assert caught.value.param == "temperature"
     with pytest.raises(openai.BadRequestError) as caught:
-        sdk.chat.completions.create(model="echo", messages=USER, reasoning_effort="low")  # type: ignore[arg-type]
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "reasoning_effort")
+        sdk.chat.completions.create(model="echo", messages=USER, verbosity="low")  # type: ignore[arg-type]
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "verbosity")
 
 
 @pytest.mark.parametrize(

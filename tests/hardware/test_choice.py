@@ -16,7 +16,7 @@ from tricorn.hardware.choice import (
     require_possible,
 )
 from tricorn.hardware.facts import Facts, InstalledEngine, NvidiaGpu, OtherGpu
-from tricorn.hardware.fit import usable_gpus
+from tricorn.hardware.fit import usable_gpus, wrong_vllm_build
 
 GIB = 2**30
 
@@ -225,6 +225,13 @@ CASES = {
     "Linux x86-64, only MLX there": Case(
         linux(engines=(MLX,)), HF, "mlx", "cpu", ("very slow", "vLLM would suit it better, but is")
     ),
+    "vLLM there, but built for a GPU that is out of sight": Case(
+        linux(nvidia_gpus=None, engines=(VLLM, MLX)),
+        HF,
+        "mlx",
+        "cpu",
+        ("vLLM that is installed here was built for CUDA",),
+    ),
     "Linux x86-64, both there": Case(
         linux(engines=(VLLM_CPU, MLX)), HF, "vllm", "cpu", (), ("would suit",)
     ),
@@ -356,6 +363,13 @@ def test_preferences(
         (linux(K80), HF, Preferences("vllm", "cuda"), "by vLLM on cuda here: Tesla K80 is too old"),
         (mac("Apple M4", 16), HF, Preferences("vllm"), "vLLM's CPU package is for Linux"),
         (
+            linux(H100, engines=(VLLM,)),
+            HF,
+            Preferences("vllm", "cpu"),
+            "built for CUDA; to use the CPU, install it anew: "
+            "DEVICE_TYPE=cpu tricorn engines install vllm --reinstall",
+        ),
+        (
             linux(RTX4090, engines=(LLAMACPP,)),
             GGUF,
             Preferences(device="cuda"),
@@ -423,3 +437,11 @@ def test_an_impossible_wish_for_the_whole_server(
     """A wish that no format can meet here is an error of the start."""
     with pytest.raises(StartupError, match=words):
         require_possible(facts, preferences)
+
+
+def test_the_wrong_build_of_vllm_is_named_with_the_way_to_the_right_one() -> None:
+    """For either device; the command has no blanks to fill in."""
+    for device, built in (("cpu", "CUDA"), ("cuda", "the CPU")):
+        said = wrong_vllm_build(device)
+        assert f"was built for {built};" in said
+        assert f"DEVICE_TYPE={device} tricorn engines install vllm --reinstall" in said

@@ -28,6 +28,16 @@ def test_this_machine_is_described(tmp_path: Path) -> None:
     assert known == set(found.sources)
 
 
+def test_cores_and_memory_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same figures, without a word to any driver."""
+    whole = facts.detect()
+    monkeypatch.setattr(nvml, "load", lambda system: pytest.fail("a driver was asked"))
+    few = facts.cpu_and_memory()
+    assert (few.physical_cores, few.memory_total) == (whole.physical_cores, whole.memory_total)
+    assert few.nvidia_gpus is None
+    assert few.os is None
+
+
 def test_nothing_known_is_all_none() -> None:
     """A machine that tells nothing gives None everywhere, never a guess."""
     empty = vars(Facts())

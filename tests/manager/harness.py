@@ -104,6 +104,7 @@ class Manager:
             scan=catalog.scan,
             make_replica=self._make,
             max_models=settings.max_concurrent_models,
+            max_parked=settings.max_parked_models,
             max_waiting=settings.max_waiting,
             max_wait_s=settings.max_wait_s,
             on_change=self._on_change,

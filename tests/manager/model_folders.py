@@ -1,4 +1,4 @@
-"""Model folders for the tests: the small files as engines write them, and weights of no use."""
+"""Folders of models and adapters for the tests, as engines write them, without real weights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import struct
 from pathlib import Path
 from typing import Any
+
+from tricorn.manager.adapter_folder import CONFIG, WEIGHTS
 
 LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
 
@@ -35,4 +37,21 @@ def put_folder(
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     for name in names:
         (folder / name).write_bytes(safetensors())
+    return folder
+
+
+def put_adapter(
+    folder: Path,
+    *,
+    base: str | None = None,
+    rank: object = 8,
+    weights: str | None = WEIGHTS,
+    **more: Any,
+) -> Path:
+    """A LoRA adapter as PEFT writes it. weights: the name of their file; None: there is none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"peft_type": "LORA", "r": rank, "base_model_name_or_path": base} | more
+    (folder / CONFIG).write_text(json.dumps(config))
+    if weights is not None:
+        (folder / weights).write_bytes(safetensors())
     return folder

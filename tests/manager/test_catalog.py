@@ -47,7 +47,8 @@ def test_ids_are_paths_below_the_root(tmp_path: Path) -> None:
 
 def test_what_is_no_model_is_passed_over(tmp_path: Path) -> None:
     """Hidden files and folders, mmproj files and other suffixes are no models."""
-    put(tmp_path, ".a.gguf", ".fetch-x/b.gguf", "mmproj-c.gguf", "d.txt", "e.gguf.partial")
+    put(tmp_path, ".a.gguf", ".fetch-x/b.gguf", "mmproj-c.gguf", "c-MMProj-f16.gguf")
+    put(tmp_path, "d.txt", "e.gguf.partial")
     assert catalog(tmp_path).scan() == {}
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tricorn.errors import InvalidRequest, UnsupportedParameter
+from tricorn.errors import InvalidRequest
 from tricorn.schemas.completions import CompletionRequest
-from tricorn.worker.protocol import TextPrompt, TokenPrompt
+from tricorn.worker.protocol import FillPrompt, TextPrompt, TokenPrompt
 
 
 def parse(**fields: Any) -> CompletionRequest:
@@ -46,6 +46,13 @@ def test_prompts(prompt: Any, expected: list[Any]) -> None:
         ({"max_tokens": -1}, "max_tokens"),
         ({"echo": "yes"}, "echo"),
         ({"best_of": 0}, "best_of"),
+        ({"best_of": 2, "n": 3}, "best_of"),
+        ({"best_of": 2, "stream": True}, "best_of"),
+        ({"suffix": 5}, "suffix"),
+        ({"suffix": "x", "echo": True}, "echo"),
+        ({"prompt_logprobs": -1}, "prompt_logprobs"),
+        ({"prompt_logprobs": 21}, "prompt_logprobs"),
+        ({"prompt_logprobs": 0, "stream": True}, "prompt_logprobs"),
     ],
 )
 def test_invalid(fields: dict[str, Any], param: str) -> None:
@@ -55,19 +62,40 @@ def test_invalid(fields: dict[str, Any], param: str) -> None:
     assert caught.value.param == param
 
 
+def test_a_gap() -> None:
+    """With a suffix every prompt is what stands before it; without one, or an empty one, it is
+    a prompt like any."""
+    assert parse(suffix="b").prompts() == [FillPrompt("x", "b")]
+    assert parse(prompt=[[1], [2]], suffix="b").prompts() == [
+        FillPrompt([1], "b"),
+        FillPrompt([2], "b"),
+    ]
+    assert parse(suffix="").prompts() == [TextPrompt("x")]
+
+
+def test_best_of_is_ranked_by_logprobs() -> None:
+    """So they are computed; but not where nothing is chosen."""
+    assert (parse(best_of=3).sampling().n, parse(best_of=3).sampling().logprobs) == (3, 0)
+    assert parse(best_of=3, logprobs=2).sampling().logprobs == 2
+    same = parse(best_of=2, n=2, stream=True).sampling()
+    assert (same.n, same.logprobs) == (2, None)
+
+
 @pytest.mark.parametrize(
-    ("fields", "param"),
+    ("fields", "expected"),
     [
-        ({"suffix": "x"}, "suffix"),
-        ({"best_of": 2}, "best_of"),
-        ({"echo": True, "logprobs": 0}, "echo"),
+        ({}, None),
+        ({"echo": True}, None),
+        ({"logprobs": 2}, None),
+        ({"echo": True, "logprobs": 0}, 0),
+        ({"prompt_logprobs": 0}, 0),
+        ({"echo": True, "logprobs": 1, "prompt_logprobs": 3}, 3),
+        ({"echo": True, "logprobs": 4, "prompt_logprobs": 3}, 4),
     ],
 )
-def test_unsupported(fields: dict[str, Any], param: str) -> None:
-    """400 unsupported_parameter that names the field."""
-    with pytest.raises(UnsupportedParameter) as caught:
-        parse(**fields)
-    assert caught.value.param == param
+def test_whose_logprobs_the_engine_is_asked_for(fields: dict[str, Any], expected: Any) -> None:
+    """Those of the prompt where it is repeated with logprobs, or where vLLM's field says so."""
+    assert parse(**fields).prompt_logprob_count() == expected
 
 
 def test_defaults() -> None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from tricorn.engines.base import EngineCapabilities, InferenceEngine, LoadedModel, SamplingParams
+from tricorn.engines.base import (
+    EngineCapabilities,
+    FillTokens,
+    Image,
+    InferenceEngine,
+    LoadedModel,
+    SamplingParams,
+)
 from tricorn.engines.fake import CHAT_TEMPLATE, create
-from tricorn.errors import ContextLengthExceeded, InvalidRequest
+from tricorn.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
 from tricorn.worker.prepare import Preparer
-from tricorn.worker.protocol import ChatPrompt, Prompt, Start, TextPrompt, TokenPrompt
+from tricorn.worker.protocol import ChatPrompt, FillPrompt, Prompt, Start, TextPrompt, TokenPrompt
 
 CHAT = ChatPrompt([{"role": "user", "content": "hi"}])
 TEXT = "user: hi\nassistant: "
@@ -19,9 +27,8 @@ TEXT = "user: hi\nassistant: "
 def preparer(*, template: str | None = CHAT_TEMPLATE, **model: Any) -> Preparer:
     engine: InferenceEngine = create()
     facts = {"context_length": 32, "vocab_size": 257, "max_num_seqs": 1} | model
-    return Preparer(
-        engine, LoadedModel(capabilities=EngineCapabilities(), chat_template=template, **facts)
-    )
+    facts = {"capabilities": EngineCapabilities()} | facts
+    return Preparer(engine, LoadedModel(chat_template=template, **facts))
 
 
 def ids(of: Preparer, prompt: Prompt) -> list[int]:
@@ -60,6 +67,23 @@ def test_token_ids_must_be_the_models() -> None:
         assert caught.value.param == "prompt"
 
 
+@pytest.mark.parametrize("before", ["ab", [97, 98]])
+def test_a_gap_is_marked_by_the_models_tokens(before: str | list[int]) -> None:
+    """BOS where the model wants one, prefix, suffix, middle."""
+    fill = FillTokens(253, 254, 255)
+    prompt = FillPrompt(before, "c")
+    assert ids(preparer(fill_tokens=fill), prompt) == [253, 97, 98, 254, 99, 255]
+    own = preparer(fill_tokens=fill, bos_token="^", adds_bos=True)
+    assert ids(own, prompt) == [94, 253, 97, 98, 254, 99, 255]
+
+
+def test_token_ids_before_a_gap_must_be_the_models() -> None:
+    """As in any prompt."""
+    with pytest.raises(InvalidRequest, match=r"prompt\[0\] is 257") as caught:
+        ids(preparer(fill_tokens=FillTokens(253, 254, 255)), FillPrompt([257], "c"))
+    assert caught.value.param == "prompt"
+
+
 @pytest.mark.parametrize(
     ("prompt", "param"),
     [
@@ -88,3 +112,22 @@ def test_a_prompt_without_tokens_is_refused(prompt: Prompt, param: str) -> None:
     with pytest.raises(InvalidRequest, match="no tokens") as caught:
         ids(preparer(template="{# nothing #}"), prompt)
     assert caught.value.param == param
+
+
+def test_chats_of_a_model_that_sees_are_rendered_by_its_engine() -> None:
+    """And only those; what comes of it is what is generated from, and counted."""
+    image = Image(b"x", "messages[0].content[0].image_url.url")
+    seen = ChatPrompt([{"role": "user", "content": [{"type": "image"}]}], images=[image])
+    seeing = preparer(capabilities=EngineCapabilities(vision=True), context_length=64)
+    start = Start(1, "r", seen, SamplingParams())
+    rendered = asyncio.run(seeing.render(start))
+    assert rendered is not None
+    assert bytes(rendered.token_ids).decode().startswith("user: <image ")
+    assert seeing.prepare(start, "1.1", rendered).prompt_token_ids == rendered.token_ids
+    assert asyncio.run(seeing.render(Start(1, "r", TextPrompt("x"), SamplingParams()))) is None
+
+    blind = preparer()
+    assert asyncio.run(blind.render(Start(1, "r", CHAT, SamplingParams()))) is None
+    with pytest.raises(UnsupportedParameter, match="no images") as caught:
+        asyncio.run(blind.render(start))
+    assert caught.value.param == image.param

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import socket
 import subprocess
@@ -12,11 +13,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.polling import wait_until
 
 import tricorn
-from tricorn.engines.base import EngineOptions, ModelSpec
+from tricorn.engines.base import Adapter, EngineOptions, ModelSpec, SamplingParams
 from tricorn.manager import protocol as control
 from tricorn.wire import FrameReader, pack
+from tricorn.worker import protocol
+from tricorn.worker.client import EngineClient
 from tricorn.worker.protocol import Launch
 
 WORKER = Path(tricorn.__file__).parent / "worker" / "__main__.py"
@@ -25,9 +29,9 @@ WORKER = Path(tricorn.__file__).parent / "worker" / "__main__.py"
 class Worker:
     """A worker and the manager's end of its control connection."""
 
-    def __init__(self, folder: Path, **engine_args: Any) -> None:
+    def __init__(self, folder: Path, known: tuple[Adapter, ...] = (), **engine_args: Any) -> None:
         options = EngineOptions(engine_args=engine_args)
-        spec = ModelSpec("m", "", "fake", "fake", "a test", 0, 0, options)
+        spec = ModelSpec("m", "", "fake", "fake", "a test", 0, 0, options, adapters=known)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(folder / "c"))
             listener.listen()
@@ -130,3 +134,36 @@ def test_a_failed_load_is_told_and_ends_it(
         assert worker.process.wait(20) == 3
     finally:
         worker.close()
+
+
+def test_a_dropped_adapter_is_forgotten(tmp_path: Path) -> None:
+    """DropAdapter reaches the engine: the same adapter is loaded again when it is next used."""
+    adapter = Adapter("a", "/adapters/a", 8, 1)
+    worker = Worker(tmp_path, (adapter,), adapters=True)
+    client = None
+    try:
+        ready = worker.ready()
+        assert ready.model.capabilities.adapters
+        client = EngineClient(ready.address, "ds")
+        assert said(client, adapter) == "a#1 hi"
+        assert said(client, adapter) == "a#1 hi"
+        worker.control.sendall(pack(control.encode(control.DropAdapter(adapter))))
+        wait_until(lambda: said(client, adapter) == "a#2 hi")
+    finally:
+        if client is not None:
+            client.close()
+        worker.close()
+
+
+def said(client: EngineClient, adapter: Adapter) -> str:
+    """The answer to `hi`."""
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    prompt = protocol.TextPrompt("hi")
+    client.start(
+        request_id="r", prompt=prompt, sampling=SamplingParams(), inbox=inbox, adapter=adapter
+    )
+    text = ""
+    while not isinstance(event := inbox.get(timeout=15), protocol.Finished):
+        assert not isinstance(event, protocol.Failed), event
+        text += event.delta.text if isinstance(event, protocol.Delta) else ""
+    return text

@@ -15,7 +15,16 @@ from tricorn.engines.fake import create
 from tricorn.errors import EngineLost
 from tricorn.wire import HEADER, open_connection, pack, read_frame
 from tricorn.worker import protocol
-from tricorn.worker.protocol import Cancel, Delta, Failed, Finished, Hello, Start, Started
+from tricorn.worker.protocol import (
+    Cancel,
+    Delta,
+    Failed,
+    Finished,
+    Hello,
+    Start,
+    Started,
+    Vectors,
+)
 from tricorn.worker.server import WorkerServer
 
 
@@ -230,3 +239,59 @@ def test_a_lost_engine_is_told_of(address: str, monkeypatch: pytest.MonkeyPatch)
         assert made.lost == 1
 
     run(address, scenario)
+
+
+def test_vectors_and_scores(address: str) -> None:
+    """Each request has its own answer and its end, beside the others on the connection."""
+
+    async def scenario(made: Bench) -> None:
+        gateway = await made.connect()
+        prompts = [protocol.TextPrompt("a")] * 65
+        gateway.send(protocol.Embed(1, "r", [*prompts]), protocol.Score(2, "r", ["a"], ["b", "a"]))
+        frames = await gateway.until(2)
+        *vectors, end = events(frames, 1)
+        assert [len(part.vectors) for part in vectors if isinstance(part, Vectors)] == [64, 1]
+        assert isinstance(end, Finished)
+        scored, end = events(frames, 2)
+        assert scored == protocol.Scored(2, [0.0, 1.0], 3)
+        assert isinstance(end, Finished)
+
+    run(address, scenario, pooling="embed")
+
+
+def test_tokens(address: str) -> None:
+    """There and back; what cannot be had fails."""
+
+    async def scenario(made: Bench) -> None:
+        gateway = await made.connect()
+        gateway.send(
+            protocol.Tokenize(1, "r", protocol.TextPrompt("ab")),
+            protocol.Detokenize(2, "r", [97]),
+            protocol.Detokenize(3, "r", [999]),
+        )
+        frames = await gateway.until(3)
+        assert events(frames, 1)[0] == protocol.Tokenized(1, [97, 98])
+        assert events(frames, 2)[0] == protocol.Detokenized(2, "a")
+        (failed,) = events(frames, 3)
+        assert isinstance(failed, Failed)
+        assert failed.error.param == "tokens"
+
+    run(address, scenario)
+
+
+def test_cancelled_vectors(address: str) -> None:
+    """The engine forgets what it has not computed, and no more events come."""
+
+    async def scenario(made: Bench) -> None:
+        gateway = await made.connect()
+        gateway.send(protocol.Embed(1, "r", [protocol.TokenPrompt([1])] * 2000))
+        while not made.engine.stats().waiting:
+            await asyncio.sleep(0.005)
+        gateway.send(Cancel(1))
+        await made.idle()
+        gateway.send(protocol.Embed(2, "r", [protocol.TokenPrompt([1])]))
+        frames = await gateway.until()
+        assert not any(isinstance(event, Finished | Failed) for event in events(frames, 1))
+        assert made.engine.stats().prompt_tokens < 2000
+
+    run(address, scenario, pooling="embed", token_delay_s=0.01)

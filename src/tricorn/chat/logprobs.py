@@ -21,11 +21,16 @@ def chat_logprobs(entries: list[TokenLogprob]) -> list[dict[str, Any]]:
 
 
 class LegacyLogprobs:
-    """`choices[].logprobs` of completions, built up as the tokens of one choice arrive."""
+    """`choices[].logprobs` of completions, built up as the tokens of one choice arrive.
 
-    def __init__(self) -> None:
+    offset: characters that stand before them. every_token: show tokens without bytes too, so that
+        there are as many as `usage` counts.
+    """
+
+    def __init__(self, *, offset: int = 0, every_token: bool = False) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._offset = 0
+        self._offset = offset
+        self._every_token = every_token
 
     def add(self, entries: list[TokenLogprob]) -> dict[str, Any]:
         """The object for these tokens; its offsets count characters from the choice's start."""
@@ -34,21 +39,28 @@ class LegacyLogprobs:
         tops: list[dict[str, float]] = []
         offsets: list[int] = []
         for entry in entries:
-            if not entry.token:
+            if not entry.token and not self._every_token:
                 continue
             tokens.append(token_text(entry.token, "bytes:"))
-            values.append(_finite(entry.logprob))
+            values.append(finite(entry.logprob))
             offsets.append(self._offset)
             self._offset += len(self._decoder.decode(entry.token))
-            top = {token_text(other.token, "bytes:"): _finite(other.logprob) for other in entry.top}
-            top.setdefault(tokens[-1], values[-1])
-            tops.append(top)
+            tops.append(legacy_top(entry, len(entry.top)))
         return {
             "tokens": tokens,
             "token_logprobs": values,
             "top_logprobs": tops,
             "text_offset": offsets,
         }
+
+
+def legacy_top(entry: TokenLogprob, count: int) -> dict[str, float]:
+    """The likeliest tokens and the chosen one, by their texts; of two that look alike, the likelier
+    one."""
+    top: dict[str, float] = {}
+    for other in (*entry.top[:count], entry):
+        top.setdefault(token_text(other.token, "bytes:"), finite(other.logprob))
+    return top
 
 
 def merge_legacy(parts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -76,11 +88,12 @@ def token_text(token: bytes, escape_prefix: str = "") -> str:
 def _chat_token(entry: TokenLogprob) -> dict[str, Any]:
     return {
         "token": token_text(entry.token),
-        "logprob": _finite(entry.logprob),
+        "logprob": finite(entry.logprob),
         "bytes": list(entry.token),
     }
 
 
-def _finite(logprob: float) -> float:
+def finite(logprob: float) -> float:
+    """As it can be written in JSON."""
     # NaN compares false with everything, and so becomes the floor too.
     return logprob if logprob > FLOOR else FLOOR

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from tricorn import __version__
+from tricorn.chat.pieces import Reading
 from tricorn.engines.base import LoadedModel, TokenDelta
 
 
@@ -48,6 +49,8 @@ class Tally:
         self._prompts: dict[int, int] = {}
         self._cached: dict[int, int] = {}
         self.completion_tokens = 0
+        self.reasoning_tokens = 0
+        """Of `completion_tokens`: those of thoughts and what marks them."""
         self.finish_reasons: dict[int, str] = {}
         """Choice → why it ended."""
 
@@ -79,7 +82,7 @@ class Tally:
             "total_tokens": self.prompt_tokens + self.completion_tokens,
             "prompt_tokens_details": {"cached_tokens": self.cached_tokens, "audio_tokens": 0},
             "completion_tokens_details": {
-                "reasoning_tokens": 0,
+                "reasoning_tokens": self.reasoning_tokens,
                 "audio_tokens": 0,
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
@@ -100,8 +103,15 @@ class Builder(ABC):
         self.choices = n * prompts
         self.tally = Tally()
 
-    def started(self, position: int, prompt_tokens: int, prompt_text: str | None) -> list[bytes]:
-        """The engine took the prompt."""
+    def started(
+        self,
+        position: int,
+        prompt_tokens: int,
+        prompt_text: str | None,
+        first_token: bytes | None = None,
+    ) -> list[bytes]:
+        """The engine took the prompt. first_token: where the log probabilities of its tokens, which
+        begin at the second, were asked for."""
         self.tally.prompt(position, prompt_tokens)
         return []
 
@@ -110,6 +120,13 @@ class Builder(ABC):
         choice = position * self.n + delta.index
         self.tally.delta(position, choice, delta)
         return self.grow(choice, position, delta)
+
+    def read_as(self, reading: Reading) -> None:  # noqa: B027 - optional
+        """The answer's text has thoughts or tool calls in it; told before its first delta."""
+
+    def choices_of(self, position: int) -> range:
+        """Of one prompt."""
+        return range(position * self.n, (position + 1) * self.n)
 
     @abstractmethod
     def grow(self, choice: int, position: int, delta: TokenDelta) -> list[bytes]:

@@ -11,12 +11,18 @@ class TextStream:
 
     A token may end inside a UTF-8 character, and a stop string may begin in one token and end in a
     later one; both are held back until they are decided.
+
+    thought: as `SamplingParams.thought`.
     """
 
-    def __init__(self, stop: Sequence[str] = ()) -> None:
+    def __init__(self, stop: Sequence[str] = (), *, thought: tuple[str, str] | None = None) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._stop = tuple(stop)
         self._held = ""
+        self._thought = thought if stop else None
+        self._inside = thought is not None and not thought[0]
+        self._seen = ""
+        """The end of the thought so far, as long as a part of its end mark can be."""
 
     def push(self, token: bytes, *, check_stop: bool = True) -> tuple[str, str | None]:
         """(text to send, the stop string that was met). After a stop string nothing may follow.
@@ -27,6 +33,34 @@ class TextStream:
         self._held = ""
         if not check_stop or not self._stop:
             return text, None
+        if self._thought is None:
+            return self._up_to_stop(text)
+        thought, rest = self._past_thought(text, *self._thought)
+        text, stop = self._up_to_stop(rest) if rest else ("", None)
+        return thought + text, stop
+
+    def _past_thought(self, text: str, begin: str, end: str) -> tuple[str, str]:
+        """(what belongs to the thought, what is behind it); both are empty while it is not known
+        whether there is one."""
+        if not self._inside:
+            start = text.lstrip()
+            if begin.startswith(start) and start != begin:
+                self._held = text
+                return "", ""
+            if not start.startswith(begin):
+                self._thought = None
+                return "", text
+            self._inside = True
+        seen = self._seen + text
+        at = seen.find(end)
+        if at < 0:
+            self._seen = seen[1 - len(end) :]
+            return text, ""
+        self._thought = None
+        length = at + len(end) - len(self._seen)
+        return text[:length], text[length:]
+
+    def _up_to_stop(self, text: str) -> tuple[str, str | None]:
         found = [(at, stop) for stop in self._stop if (at := text.find(stop)) >= 0]
         if found:
             at, stop = min(found)

@@ -25,7 +25,7 @@ TRIAL_TIMEOUT_S = 300.0
 
 def environments(place: Place, facts: Facts) -> Iterator[Check]:
     """Each engine's environment, without running anything of it."""
-    here = installer.machine(facts)
+    here = installer.machine(facts, device=place.device)
     needed = needed_engines(place, facts)
     for name, engine in ENGINES.items():
         wanted = engine_commands.engine_environment(name, place, here)
@@ -99,7 +99,7 @@ def trial(name: str, python: Path, place: Place, facts: Facts) -> Check:
             fix = "stop Tricorn, which may hold the memory that is missing, and look again"
             return Check(title, "warn", what, fix)
         return Check(title, "fail", what, again)
-    what = f"{spec.id} gave a token ({done.text.strip()!r}) {done.seconds:.1f} s after the start"
+    what = f"{spec.id} gave {done.answer} {done.seconds:.1f} s after the start"
     return Check(title, "ok", what)
 
 

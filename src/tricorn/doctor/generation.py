@@ -1,4 +1,4 @@
-"""One token from a real engine worker: the shortest proof that an engine works on this machine.
+"""One token, or vector, from a real engine worker: the shortest proof that an engine works here.
 
 Plays the manager and the gateway to a worker of its own; a server that runs beside it is not
 touched.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tricorn.engines.base import ModelSpec, SamplingParams
+from tricorn.engines.base import EngineCapabilities, ModelSpec, SamplingParams
 from tricorn.errors import EngineLost, ModelLoadFailed, TricornError, from_info
 from tricorn.manager import protocol as control
 from tricorn.manager.placement import Engine, LocalPlacement
@@ -32,12 +32,14 @@ UNLOAD_WAIT_S = 10.0
 @dataclass(frozen=True)
 class Trial:
     seconds: float
-    """From the start of the process to the token."""
-    text: str
+    """From the start of the process to the answer."""
+    answer: str
+    """What came: `a token ('…')`, `a vector` or `a score`."""
 
 
 async def one_token(spec: ModelSpec, python: Path, timeout_s: float) -> Trial:
-    """Load `spec` in a worker run by `python`, generate one token, end the worker.
+    """Load `spec` in a worker run by `python`, generate one token, end the worker. Of a model that
+    does not generate, one vector or score.
 
     TricornError with the reason where it cannot; also when it takes longer than `timeout_s`.
     """
@@ -78,10 +80,13 @@ async def _try(spec: ModelSpec, python: Path, folder: Path) -> Trial:
     engine = await placement.start("doctor", spec)
     try:
         ready = await _unless_it_ends(loaded, engine)
-        text = await _unless_it_ends(
-            asyncio.ensure_future(_ask(ready.address, engine.data_secret)), engine
+        answer = await _unless_it_ends(
+            asyncio.ensure_future(
+                _ask(ready.address, engine.data_secret, ready.model.capabilities)
+            ),
+            engine,
         )
-        return Trial(loop.time() - started, text)
+        return Trial(loop.time() - started, answer)
     finally:
         for writer in writers:
             with contextlib.suppress(OSError):
@@ -113,26 +118,35 @@ async def _unless_it_ends(wanted: asyncio.Future[T], engine: Engine) -> T:
         wanted.cancel()
 
 
-async def _ask(address: str, secret: str) -> str:
-    """The first token's text, from the worker's data socket."""
+def _request(can: EngineCapabilities) -> data.Request:
+    prompt = data.TextPrompt("Hello")
+    if can.generate:
+        return data.Start(1, "doctor", prompt, SamplingParams(temperature=0.0, max_tokens=1))
+    if can.embed:
+        return data.Embed(1, "doctor", [prompt])
+    return data.Score(1, "doctor", [prompt.text], [prompt.text])
+
+
+async def _ask(address: str, secret: str, can: EngineCapabilities) -> str:
+    """What the worker gives, over its data socket."""
     reader, writer = await open_connection(address)
     try:
         writer.write(pack(data.encode(data.Hello(secret))))
-        sampling = SamplingParams(temperature=0.0, max_tokens=1)
-        prompt = data.TextPrompt("Hello")
-        writer.write(pack(data.encode(data.Start(1, "doctor", prompt, sampling))))
-        text, tokens = "", 0
+        writer.write(pack(data.encode(_request(can))))
+        text, tokens, pooled = "", 0, None
         while (payload := await read_frame(reader)) is not None:
             for event in data.decode_frame(payload).events:
                 if isinstance(event, data.Delta):
                     text += event.delta.text
                     tokens += len(event.delta.token_ids)
+                elif isinstance(event, data.Vectors | data.Scored):
+                    pooled = "a vector" if isinstance(event, data.Vectors) else "a score"
                 elif isinstance(event, data.Failed):
                     raise from_info(event.error)
                 elif isinstance(event, data.Finished):
-                    if tokens == 0:
+                    if tokens == 0 and pooled is None:
                         raise TricornError("the engine answered without a token")
-                    return text
+                    return pooled or f"a token ({text.strip()!r})"
         raise EngineLost("the engine worker closed the connection")
     finally:
         writer.close()

@@ -1,7 +1,8 @@
 """The one interface that every inference engine implements, and the values that cross it.
 
-Engines run inside an engine worker and know nothing of HTTP, chat messages or other models: token
-ids in, token deltas out. This module imports no engine package.
+Engines run inside an engine worker and know nothing of HTTP or other models: token ids in, token
+deltas out. Those that see also render chats, since what an image becomes is theirs to know. This
+module imports no engine package.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
 import msgspec
+
+from tricorn.chat.tools.rules import ToolRules
 
 FinishReason = Literal["stop", "length"]
 
@@ -29,6 +32,8 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Prompt tokens prefilled in one step while other sequences are decoding."""
     threads: int | None = None
     engine_args: dict[str, Any] = {}
+    sleep_level: Literal[1, 2] = 1
+    """Parked (vLLM): 1 keeps the weights in main memory, 2 reads them from their files again."""
 
 
 class Adapter(msgspec.Struct, frozen=True):
@@ -39,8 +44,12 @@ class Adapter(msgspec.Struct, frozen=True):
     path: str
     """A folder in PEFT's layout: adapter_config.json and adapter_model.safetensors."""
     rank: int
+    """The largest one of its layers."""
     version: int
-    """Another one once its files have changed: their newest modification in nanoseconds."""
+    """Another one once its files have changed."""
+    size_bytes: int = 0
+    created: int = 0
+    """Unix seconds: the newest modification of its files."""
 
 
 class ModelSpec(msgspec.Struct, frozen=True):
@@ -48,7 +57,8 @@ class ModelSpec(msgspec.Struct, frozen=True):
 
     id: str
     path: str
-    format: Literal["gguf", "hf", "mlx", "fake"]
+    format: Literal["gguf", "hf", "mlx", "fake", "lora"]
+    """lora: an adapter that cannot be used; its `fault` says why."""
     engine: str
     engine_reason: str
     size_bytes: int
@@ -90,7 +100,33 @@ class EngineCapabilities(msgspec.Struct, frozen=True, array_like=True):
     park: bool = False
     """It can give its device memory back and take it again sooner than by a load."""
     vision: bool = False
-    """Chats may have images."""
+    """Chats may have images; all chats are rendered by `InferenceEngine.render_chat`."""
+    fill_in_middle: bool = False
+    """It can write what comes between a prompt and a suffix: see `LoadedModel.fill_tokens`."""
+
+
+class FillTokens(msgspec.Struct, frozen=True):
+    """The control tokens of a model that was trained to fill a gap in a text:
+    prefix, what stands before it, suffix, what stands after it, middle, and then it writes."""
+
+    prefix: int
+    suffix: int
+    middle: int
+
+
+class Dialect(msgspec.Struct, frozen=True):
+    """What a model's chat template writes, and so the model too."""
+
+    tools: str = "emulated"
+    """The format of tool calls (`chat.tools.formats`); emulated: the template knows none."""
+    arguments_as_object: bool = True
+    """How the template takes the arguments of calls; else as JSON text."""
+    reasoning: str = ""
+    """The format of thoughts (`chat.reasoning`); empty: none is known."""
+    empty_content: bool = True
+    """A message that is calls alone has empty text for the template; else null."""
+    system_role: bool = True
+    """The template has a place for a system message."""
 
 
 class LoadedModel(msgspec.Struct, frozen=True):
@@ -108,8 +144,19 @@ class LoadedModel(msgspec.Struct, frozen=True):
     """The tokenizer puts `bos_token` in front of a plain prompt."""
     memory_bytes: int | None = None
     """Measured; None where the engine cannot tell."""
+    max_adapter_rank: int = 0
+    """Adapters up to this rank can be used; 0 where none can be."""
     details: dict[str, str | int | float | bool | None] = {}
     """The effective configuration, for people: threads, KV type, batch sizes and the like."""
+    fill_tokens: FillTokens | None = None
+    """None: its vocabulary has none."""
+    dimensions: int | None = None
+    """Numbers in each vector of `embed`; None where it makes none."""
+    shorter_dimensions: tuple[int, ...] | None = None
+    """Lengths that its vectors may be cut to, which a model has to be trained for (Matryoshka);
+    empty: any; None: none."""
+    dialect: Dialect = Dialect()
+    """Found out by the worker, not by the engine."""
 
 
 class SamplingParams(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -136,6 +183,44 @@ class SamplingParams(msgspec.Struct, frozen=True, omit_defaults=True):
     """None: none; k: the chosen token's and the k likeliest tokens' at each position."""
     n: int = 1
     constraint: Constraint | None = None
+    shown_tokens: tuple[int, ...] = ()
+    """Control tokens whose names belong to the answer's text; of the others nothing is seen."""
+    thought: tuple[str, str] | None = None
+    """(begin, end) of a thought in front of the answer, in which `stop` does not count. An empty
+    begin: the prompt has it already, otherwise the text may begin with it."""
+
+
+class Image(msgspec.Struct, frozen=True, array_like=True):
+    """A picture in a chat, as it came: PNG, JPEG, WebP or GIF."""
+
+    data: bytes
+    param: str = "messages"
+    """Where the request has it, for errors: `messages[0].content[1].image_url.url`."""
+
+
+class ChatPrompt(msgspec.Struct, frozen=True, tag="chat"):
+    """A chat, which the model's template makes a prompt of."""
+
+    messages: list[dict[str, Any]]
+    """OpenAI's shape. The content is a string or None; with images it is a list of
+    {"type": "text", "text": …} and {"type": "image"}, one of the latter for each of `images`."""
+    tools: list[dict[str, Any]] | None = None
+    add_generation_prompt: bool = True
+    continue_final_message: bool = False
+    template_kwargs: dict[str, Any] = {}
+    images: list[Image] = []
+    """In the order in which the messages have them."""
+    rules: ToolRules = ToolRules()
+    """Of `tools`."""
+
+
+class RenderedChat(msgspec.Struct, frozen=True):
+    """A chat as an engine that sees has rendered it."""
+
+    token_ids: list[int]
+    """One for every position, those of images included."""
+    prompt: Any = None
+    """The engine's own form of it, for `GenerateRequest.rendered`."""
 
 
 class GenerateRequest(msgspec.Struct, frozen=True):
@@ -147,6 +232,8 @@ class GenerateRequest(msgspec.Struct, frozen=True):
     """Lower ones get a place in the batch first; among equals, who came first."""
     prompt_logprobs: int | None = None
     """As `SamplingParams.logprobs`, of the prompt's own tokens."""
+    rendered: Any = None
+    """`RenderedChat.prompt`, where the engine has rendered the chat itself."""
 
 
 class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
@@ -157,6 +244,8 @@ class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
     token_id: int = -1
     top: list[TokenLogprob] = []
     """The likeliest tokens at this position, best first."""
+    rank: int | None = None
+    """1 for the likeliest token; told only of a prompt's."""
 
 
 class TokenDelta(msgspec.Struct, frozen=True, array_like=True):
@@ -175,7 +264,7 @@ class TokenDelta(msgspec.Struct, frozen=True, array_like=True):
     """On the first delta of each sequence: prompt tokens served from the prefix cache."""
     prompt_logprobs: list[TokenLogprob] | None = None
     """On a request's very first delta, where it was asked for: of the prompt's tokens from the
-    second one on, since nothing predicts the first."""
+    second one on, since nothing predicts the first. Control tokens have their names as bytes."""
 
 
 class Embeddings(msgspec.Struct, frozen=True):
@@ -221,13 +310,20 @@ class InferenceEngine(ABC):
         Closing the iterator aborts what still runs.
         """
 
+    async def render_chat(self, chat: ChatPrompt) -> RenderedChat:
+        """The model's prompt for a chat, its images decoded. Called only where
+        `capabilities.vision`; InvalidRequest names the image or message it cannot take."""
+        raise TypeError("called without the capability vision")
+
     @abstractmethod
     async def embed(self, prompts: Sequence[list[int]]) -> Embeddings:
-        """One vector a prompt. Called only where `capabilities.embed`."""
+        """One vector of length 1 a prompt, which fits into the context. Prompts of all calls share
+        the engine's batches. Called only where `capabilities.embed`."""
 
     @abstractmethod
     async def score(self, query: list[int], documents: Sequence[list[int]]) -> Scores:
-        """One relevance score a document. Called only where `capabilities.score`."""
+        """One relevance score a document, 0 to 1. Query and documents come without special tokens:
+        how a pair is put together is the model's. Called only where `capabilities.score`."""
 
     @abstractmethod
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
@@ -244,6 +340,24 @@ class InferenceEngine(ABC):
     @abstractmethod
     def stats(self) -> EngineStats:
         """Current load; cheap, called after every step."""
+
+    async def drop_adapter(self, adapter: Adapter) -> None:
+        """Forget this version of an adapter once no request uses it; unknown ones are ignored.
+
+        Called only where `capabilities.adapters`.
+        """
+        raise TypeError("called without the capability adapters")
+
+    async def park(self) -> None:
+        """Give the device's memory back; no request runs, and none comes before `wake`.
+
+        Called only where `capabilities.park`.
+        """
+        raise TypeError("called without the capability park")
+
+    async def wake(self) -> None:
+        """Be as before `park`, but for the prefix cache, which is empty."""
+        raise TypeError("called without the capability park")
 
     async def check(self) -> None:  # noqa: B027 - optional
         """EngineLost where the engine is done although no request tells; called every second."""

@@ -6,36 +6,60 @@ message. Knobs, in `engine_args`:
 
     answer          text to answer with instead
     endless         repeat the answer until max_tokens
-    constraints     take constraints: the answer to one is its own text
+    pooling         make vectors ("embed", of 8 numbers) or compare texts ("score") instead; texts
+                    with the same bytes are alike
+    matryoshka      its vectors may be cut to any length
+    constraints     take constraints: the answer to one is its own text, unless `answer` is given
+    chat_template   text of the chat template
+    adapters        take adapters up to the largest rank known at the load: an answer then begins
+                    with NAME#N, where N counts what was loaded
+    prompt_logprobs false: say nothing of the prompt's tokens
+    fill_in_middle  have the tokens for it: 257 to 259
+    vision          take images: each is written into the prompt as <image HASH>
     token_delay_s   seconds each step takes
     load_delay_s    seconds the load takes
     load_error      the load fails with this text
     crash_at_token  the process dies when a sequence has this many tokens …
     crash_marker    … but only if this file does not exist yet; it is made first
     hang_at_token   the step that gives a sequence this many tokens never returns
+    park            it can be parked
+    park_error      parking fails with this text
+    wake_delay_s    seconds that waking takes
+    wake_error      waking fails with this text
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from tricorn.chat.text import TextStream
+from tricorn.engines import fake_vision
 from tricorn.engines.base import (
+    Adapter,
+    ChatPrompt,
     EngineCapabilities,
     EngineStats,
+    FillTokens,
     FinishReason,
     GenerateRequest,
     InferenceEngine,
     LoadedModel,
     ModelSpec,
+    RenderedChat,
     TokenDelta,
     TokenLogprob,
 )
+from tricorn.engines.fake_pooling import FakePoolingCore
 from tricorn.engines.stepped import EngineCore, StepOutput, SteppedEngine, argument
-from tricorn.errors import ModelLoadFailed
+from tricorn.engines.waiting import WaitingLine
+from tricorn.errors import EngineGenerateError, ModelLoadFailed
 
 EOS = 256
 CHAT_TEMPLATE = (
@@ -50,7 +74,7 @@ class _Sequence:
         self.index = index
         self.answer = answer
         self.endless = endless
-        self.text = TextStream(request.sampling.stop)
+        self.text = TextStream(request.sampling.stop, thought=request.sampling.thought)
         self.generated = 0
 
     def next_token(self) -> int:
@@ -64,6 +88,12 @@ class FakeCore(EngineCore):
         self._answer = argument(args, "answer", str, None)
         self._endless = argument(args, "endless", bool, False)
         self._constraints = argument(args, "constraints", bool, False)
+        takes_adapters = argument(args, "adapters", bool, False)
+        self._max_rank = max((a.rank for a in spec.adapters if takes_adapters), default=0)
+        self._adapters: dict[Adapter, int] = {}
+        self._adapter_numbers = itertools.count(1)
+        self._park = argument(args, "park", bool, False)
+        fill = FillTokens(257, 258, 259) if argument(args, "fill_in_middle", bool, False) else None
         self._token_delay_s = argument(args, "token_delay_s", float, 0.0)
         self._crash_at = argument(args, "crash_at_token", int, None)
         self._crash_marker = argument(args, "crash_marker", str, None)
@@ -71,7 +101,7 @@ class FakeCore(EngineCore):
         self._context = spec.options.context_length or 4096
         self._max_num_seqs = spec.options.max_num_seqs or 16
         self._running: list[_Sequence] = []
-        self._waiting: list[_Sequence] = []
+        self._waiting: WaitingLine[_Sequence] = WaitingLine()
         self._prompt_tokens = self._generated_tokens = 0
         self._clock = threading.Event()
         self._clock.wait(argument(args, "load_delay_s", float, 0.0))
@@ -79,26 +109,48 @@ class FakeCore(EngineCore):
             raise ModelLoadFailed(error)
         return LoadedModel(
             context_length=self._context,
-            vocab_size=257,
+            vocab_size=260 if fill else 257,
             max_num_seqs=self._max_num_seqs,
-            capabilities=EngineCapabilities(constraints=self._constraints),
-            chat_template=CHAT_TEMPLATE,
+            capabilities=EngineCapabilities(
+                constraints=self._constraints,
+                adapters=self._max_rank > 0,
+                park=self._park,
+                prompt_logprobs=argument(args, "prompt_logprobs", bool, True),
+                fill_in_middle=fill is not None,
+                vision=argument(args, "vision", bool, False),
+            ),
+            max_adapter_rank=self._max_rank,
+            chat_template=argument(args, "chat_template", str, CHAT_TEMPLATE),
             eos_token="",
             details={"engine": "fake"},
+            fill_tokens=fill,
         )
 
     def submit(self, request: GenerateRequest) -> None:
         prompt = self.detokenize(request.prompt_token_ids).decode(errors="replace")
         constraint = request.sampling.constraint
-        text = constraint.value or "{}" if constraint else self._answer or _last_message(prompt)
+        own = constraint.value or "{}" if constraint else _last_message(prompt)
+        text = self._answer or own
+        if request.adapter is not None:
+            text = f"{request.adapter.name}#{self._loaded(request.adapter)} {text}"
         answer = text.encode()
         self._prompt_tokens += len(request.prompt_token_ids)
         for index in range(request.sampling.n):
             self._waiting.append(_Sequence(request, index, answer, self._endless))
 
+    def _loaded(self, adapter: Adapter) -> int:
+        if adapter not in self._adapters:
+            self._adapters[adapter] = next(self._adapter_numbers)
+        return self._adapters[adapter]
+
+    def forget(self, adapter: Adapter) -> None:
+        self._adapters.pop(adapter, None)
+
     def abort(self, request_id: str) -> None:
         self._running = [s for s in self._running if s.request.request_id != request_id]
-        self._waiting = [s for s in self._waiting if s.request.request_id != request_id]
+        for sequence in tuple(self._waiting):
+            if sequence.request.request_id == request_id:
+                self._waiting.remove(sequence)
 
     def busy(self) -> bool:
         return bool(self._running or self._waiting)
@@ -106,7 +158,7 @@ class FakeCore(EngineCore):
     def step(self) -> list[StepOutput]:
         self._clock.wait(self._token_delay_s)
         while self._waiting and len(self._running) < self._max_num_seqs:
-            self._running.append(self._waiting.pop(0))
+            self._running.append(self._waiting.pop())
         outputs: list[StepOutput] = []
         for sequence in list(self._running):
             delta = self._advance(sequence)
@@ -119,8 +171,11 @@ class FakeCore(EngineCore):
         sampling = sequence.request.sampling
         first = sequence.generated == 0
         cached = 0 if first else None
+        prompt = _of_prompt(sequence.request) if first and sequence.index == 0 else None
         if sampling.max_tokens == 0:
-            return TokenDelta(sequence.index, "", [], "length", cached_tokens=cached)
+            return TokenDelta(
+                sequence.index, "", [], "length", cached_tokens=cached, prompt_logprobs=prompt
+            )
         token = sequence.next_token()
         if token == EOS and (sampling.ignore_eos or sequence.generated < sampling.min_tokens):
             token = ord(" ")
@@ -147,7 +202,7 @@ class FakeCore(EngineCore):
         if finish and not isinstance(reason, str):
             text += sequence.text.finish()
         logprobs = None if sampling.logprobs is None else [_logprob(token, sampling.logprobs)]
-        return TokenDelta(sequence.index, text, [token], finish, reason, logprobs, cached)
+        return TokenDelta(sequence.index, text, [token], finish, reason, logprobs, cached, prompt)
 
     def _misbehave(self, generated: int) -> None:
         if generated == self._crash_at:
@@ -163,7 +218,7 @@ class FakeCore(EngineCore):
         return list(text.encode())
 
     def detokenize(self, token_ids: Sequence[int]) -> bytes:
-        return bytes(token for token in token_ids if token != EOS)
+        return bytes(token for token in token_ids if token < EOS)
 
     def stats(self) -> EngineStats:
         held = sum(len(s.request.prompt_token_ids) + s.generated for s in self._running)
@@ -186,11 +241,19 @@ def _last_message(prompt: str) -> str:
     return content if colon and role in ("system", "user", "assistant", "tool") else last
 
 
+def _of_prompt(request: GenerateRequest) -> list[TokenLogprob] | None:
+    wanted = request.prompt_logprobs
+    if wanted is None:
+        return None
+    entries = [_logprob(token, wanted) for token in request.prompt_token_ids[1:]]
+    return [msgspec.structs.replace(entry, rank=1) for entry in entries]
+
+
 def _logprob(token: int, alternatives: int) -> TokenLogprob:
     """Made up, but consistent: the chosen token at -0.1, then the next ids at -1, -2, …"""
 
     def name(number: int) -> bytes:
-        return b"" if number == EOS else bytes([number])
+        return b"" if number >= EOS else bytes([number])
 
     top = [TokenLogprob(name(token), -0.1, token)]
     top += [
@@ -200,5 +263,37 @@ def _logprob(token: int, alternatives: int) -> TokenLogprob:
     return TokenLogprob(name(token), -0.1, token, top[:alternatives])
 
 
+class FakeEngine(SteppedEngine):
+    """There is no memory to give back: parking and waking only take their time, or fail."""
+
+    def __init__(self) -> None:
+        self._fake = FakeCore()
+        super().__init__(self._fake)
+
+    async def load(self, spec: ModelSpec) -> LoadedModel:
+        args = spec.options.engine_args
+        self._park_error = argument(args, "park_error", str, None)
+        self._wake_delay_s = argument(args, "wake_delay_s", float, 0.0)
+        self._wake_error = argument(args, "wake_error", str, None)
+        if "pooling" in args:
+            self._core = FakePoolingCore()
+        return await super().load(spec)
+
+    async def render_chat(self, chat: ChatPrompt) -> RenderedChat:
+        return fake_vision.render(chat, CHAT_TEMPLATE)
+
+    async def drop_adapter(self, adapter: Adapter) -> None:
+        self._inbox.put(lambda: self._fake.forget(adapter))
+
+    async def park(self) -> None:
+        if self._park_error is not None:
+            raise EngineGenerateError(self._park_error)
+
+    async def wake(self) -> None:
+        await asyncio.sleep(self._wake_delay_s)
+        if self._wake_error is not None:
+            raise ModelLoadFailed(self._wake_error)
+
+
 def create() -> InferenceEngine:
-    return SteppedEngine(FakeCore())
+    return FakeEngine()

@@ -4,12 +4,13 @@
     event loop ◄──one call a step with everything that step produced──┘
 
 An `EngineCore` is the synchronous half; it is only ever touched by the engine thread, except for
-`prepare`, `tokenize`, `detokenize` and `stats`, which must be safe from any thread.
+`prepare`, `render_chat`, `tokenize`, `detokenize` and `stats`, which must be safe from any thread.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import queue
 import threading
 from abc import ABC, abstractmethod
@@ -21,18 +22,21 @@ from typing import Any
 import structlog
 
 from tricorn.engines.base import (
+    ChatPrompt,
     Embeddings,
     EngineStats,
     GenerateRequest,
     InferenceEngine,
     LoadedModel,
     ModelSpec,
+    RenderedChat,
     Scores,
     TokenDelta,
 )
+from tricorn.engines.pooling import PoolingQueue, Vectors
 from tricorn.errors import EngineLost, TricornError
 
-StepOutput = tuple[str, TokenDelta | TricornError]
+StepOutput = tuple[str, TokenDelta | Vectors | TricornError]
 """(request id, what it got)."""
 
 log = structlog.get_logger(part="engine")
@@ -40,6 +44,10 @@ log = structlog.get_logger(part="engine")
 
 class EngineCore(ABC):
     """The synchronous half of a stepped engine."""
+
+    pooling: PoolingQueue | None = None
+    """Where prompts wait for their vectors; made by `open` where the model can `embed` or `score`.
+    Its outputs come out of `step` with the others."""
 
     @abstractmethod
     def open(self, spec: ModelSpec) -> LoadedModel:
@@ -57,6 +65,10 @@ class EngineCore(ABC):
         """
         return partial(self.submit, request)
 
+    def render_chat(self, chat: ChatPrompt) -> RenderedChat:
+        """As `InferenceEngine.render_chat`; on the same thread as `prepare`."""
+        raise TypeError("called without the capability vision")
+
     @abstractmethod
     def abort(self, request_id: str) -> None:
         """Forget a request at once; unknown ids are ignored (it may just have finished)."""
@@ -71,6 +83,13 @@ class EngineCore(ABC):
 
     def interrupt(self, request_id: str) -> None:  # noqa: B027 - optional
         """Any thread: this request's abort is in the inbox; a long step may end early for it."""
+
+    def pair(self, query: list[int], document: list[int]) -> list[int]:
+        """The prompt whose vector's only number is the document's score.
+
+        Any thread; called only where `capabilities.score`. ContextLengthExceeded.
+        """
+        raise TypeError("called without the capability score")
 
     @abstractmethod
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]: ...
@@ -88,10 +107,16 @@ class EngineCore(ABC):
 class SteppedEngine(InferenceEngine):
     """Runs an `EngineCore` on a thread of its own."""
 
-    def __init__(self, core: EngineCore) -> None:
-        self._core = core
+    _core: EngineCore
+
+    def __init__(self, core: EngineCore | None = None) -> None:
+        """core: None where a subclass chooses it in `load`, by the model."""
+        if core is not None:
+            self._core = core
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._streams: dict[str, asyncio.Queue[TokenDelta | TricornError]] = {}
+        self._streams: dict[str, asyncio.Queue[Any]] = {}
+        """What `step` gave to each request."""
+        self._pooled = itertools.count(1)
         self._thread: threading.Thread | None = None
         # One thread, so that equal requests keep their order.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare-engine")
@@ -132,11 +157,38 @@ class SteppedEngine(InferenceEngine):
                 self._inbox.put(lambda: self._core.abort(request.request_id))
                 self._core.interrupt(request.request_id)
 
+    async def render_chat(self, chat: ChatPrompt) -> RenderedChat:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._preparing, self._core.render_chat, chat)
+
     async def embed(self, prompts: Sequence[list[int]]) -> Embeddings:
-        raise TypeError("called without the capability embed")
+        return Embeddings(await self._pool(prompts), sum(map(len, prompts)))
 
     async def score(self, query: list[int], documents: Sequence[list[int]]) -> Scores:
-        raise TypeError("called without the capability score")
+        pairs = [self._core.pair(query, document) for document in documents]
+        vectors = await self._pool(pairs)
+        return Scores([score for (score,) in vectors], sum(map(len, pairs)))
+
+    async def _pool(self, prompts: Sequence[list[int]]) -> Vectors:
+        waiting = self._core.pooling
+        if waiting is None:
+            raise TypeError("called without the capability embed or score")
+        if self._lost is not None:
+            raise self._lost
+        name = f"pooled-{next(self._pooled)}"
+        stream: asyncio.Queue[Vectors | TricornError] = asyncio.Queue()
+        self._streams[name] = stream
+        self._inbox.put(lambda: waiting.add(name, prompts))
+        try:
+            outcome = await stream.get()
+        except asyncio.CancelledError:
+            self._inbox.put(lambda: waiting.abort(name))
+            raise
+        finally:
+            del self._streams[name]
+        if isinstance(outcome, TricornError):
+            raise outcome
+        return outcome
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         return self._core.tokenize(text, add_special=add_special, parse_special=parse_special)

@@ -9,7 +9,15 @@ from flask import Flask
 from tricorn import logs
 from tricorn.config import Settings
 from tricorn.gateway import cors, errors, instance, lifeline, record
-from tricorn.gateway.routes import chat, completions, health, models
+from tricorn.gateway.routes import (
+    chat,
+    completions,
+    embeddings,
+    health,
+    models,
+    ranking,
+    tokens,
+)
 from tricorn.gateway.services import EXTENSION, Manager, Services
 
 
@@ -34,7 +42,7 @@ def create_app(settings: Settings | None = None, manager: Manager | None = None)
     record.register(app)
     cors.register(app, settings.cors_origins)
     errors.register(app)
-    for family in (chat, completions, models, health):
+    for family in (chat, completions, embeddings, ranking, tokens, models, health):
         app.register_blueprint(family.bp)
     if os.environ.get(lifeline.MANAGED) == "1":
         services.on_start = lambda: lifeline.hold(run_dir, services.connected)

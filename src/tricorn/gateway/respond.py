@@ -13,6 +13,7 @@ from flask import Response, request
 from tricorn.chat.response import Builder, Head, WholeBuilder, fingerprint, new_id
 from tricorn.errors import InternalError, TricornError
 from tricorn.gateway import record, sse
+from tricorn.gateway.call import Answer, Ask, Call
 from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.generation import Ended, Generation, Grown, Job, Leased, PromptTaken
 from tricorn.gateway.record import Record
@@ -67,6 +68,20 @@ def stream(job: Job, make: Callable[[Head], Builder], *, prefix: str) -> Respons
     )
 
 
+def answered(ask: Ask) -> Answer:
+    """Wait for the answer. TricornError or ClientGone when there is none."""
+    facts = record.current()
+    interval = services().settings.sse_keepalive_s
+    call = Call(services(), ask, _client_socket())
+    try:
+        while (answer := call.next(interval)) is None:
+            continue
+    finally:
+        call.close()
+    facts.retried = answer.retried
+    return answer
+
+
 class _Begun:
     """A stream whose first piece is already known. The server closes it, sent or not."""
 
@@ -97,7 +112,7 @@ def _pieces(generation: Generation, maker: _Maker[Any], interval_s: float) -> It
         while not ended:
             event = generation.next(interval_s)
             silent = event is None
-            for _ in range(MAX_BATCH):
+            for left in reversed(range(MAX_BATCH)):
                 if event is None:
                     break
                 if isinstance(event, Leased):
@@ -107,7 +122,7 @@ def _pieces(generation: Generation, maker: _Maker[Any], interval_s: float) -> It
                 ended = isinstance(event, Ended)
                 if ended:
                     break
-                event = generation.next(0)
+                event = generation.next(0) if left else None
             if chunks:
                 generation.committed = True
             if chunks or silent or ended:
@@ -168,8 +183,10 @@ class _Maker(Generic[BuilderT]):
         builder = self.builder
         assert builder is not None, "engines speak only after the lease"
         match event:
-            case PromptTaken(position, tokens, text):
-                return builder.started(position, tokens, text)
+            case PromptTaken(position, tokens, text, first, reading):
+                if reading is not None:
+                    builder.read_as(reading)
+                return builder.started(position, tokens, text, first)
             case Grown(position, delta):
                 self.facts.first_token()
                 return builder.delta(position, delta)

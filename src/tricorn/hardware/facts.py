@@ -97,6 +97,14 @@ class Facts:
         return ", ".join(parts) or "nothing could be detected"
 
 
+def cpu_and_memory() -> Facts:
+    """Cores and memory alone: takes no time, and asks no driver."""
+    machine, found = Machine.here(), Findings()
+    cpu.probe(machine, found)
+    memory.probe(machine, found)
+    return Facts(**found.values, sources=found.sources)
+
+
 def detect(
     machine: Machine | None = None, *, engines_dir: Path | None = None, folder: Path | None = None
 ) -> Facts:

@@ -113,6 +113,15 @@ def build_of(facts: Facts, engine: str, device: str) -> bool | None:
     return bool(installed)
 
 
+def wrong_vllm_build(device: str) -> str:
+    """What to say where vLLM is installed, but for the other one of cpu and cuda."""
+    built, wanted = ("CUDA", "the CPU") if device == "cpu" else ("the CPU", "the GPU")
+    return (
+        f"the vLLM that is installed here was built for {built}; to use {wanted}, install it anew:"
+        f" DEVICE_TYPE={device} tricorn engines install vllm --reinstall"
+    )
+
+
 def _libc_too_old(facts: Facts, option: Option) -> Misfit | None:
     engine = ENGINES[option.engine]
     fitting = [one for one in engine.flavours if one.nvidia == (option.device == "cuda")]
@@ -263,4 +272,6 @@ def _vllm_on_cpu(facts: Facts) -> Misfit | None:
             f"vLLM on the CPU takes about {VLLM_CPU_MEMORY / 2**30:.0f} GiB beside the model and"
             f" there are {memory / 2**30:.1f}"
         )
+    if build_of(facts, "vllm", "cuda") and not build_of(facts, "vllm", "cpu"):
+        return Misfit(wrong_vllm_build("cpu"))
     return None

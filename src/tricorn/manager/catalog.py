@@ -4,12 +4,14 @@ A model's id is its path below MODEL_BASE_PATH (a GGUF file's without `.gguf`), 
 `models:` in tricorn.yaml. A broken model stays in the catalog with its `fault`, so that people see
 why it is not served; so does one that no engine can serve on this machine. A scan opens only what
 is new or changed: 24 bytes of a GGUF file, the small files of a model folder.
+
+LoRA adapters are found along with the models and given to those that they belong to (`adapters`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +19,9 @@ from tricorn.config import ModelSettings, Settings
 from tricorn.engines.base import ModelSpec
 from tricorn.errors import StartupError
 from tricorn.hardware.choice import Choice, ModelTraits, Preferences
-from tricorn.manager import gguf, hf_folder
+from tricorn.manager import adapter_folder, adapters, gguf, hf_folder
+from tricorn.manager.adapter_folder import AdapterFolder
+from tricorn.manager.adapters import FoundAdapter
 from tricorn.manager.hf_folder import OUTSIDE, ModelFolder
 from tricorn.manager.model_files import is_inside, walk
 
@@ -40,6 +44,7 @@ class _Checked:
 
     files: dict[Path, tuple[int, int, str | None]] = field(default_factory=dict)
     folders: dict[Path, tuple[hf_folder.Fingerprint, ModelFolder]] = field(default_factory=dict)
+    adapters: dict[Path, tuple[hf_folder.Fingerprint, AdapterFolder]] = field(default_factory=dict)
 
 
 class Catalog:
@@ -58,11 +63,14 @@ class Catalog:
         self._now = _Checked()
         files: dict[Path, _File] = {}
         folders: list[tuple[Path, list[hf_folder.FolderFile]]] = []
+        loras: list[FoundAdapter] = []
         for found in walk(root):
             if found.folder_files is None:
                 file = self._scanned_file(found.path, root)
                 if file is not None:
                     files[file.path] = file
+            elif found.is_adapter:
+                loras.append(self._adapter(found.path, root))
             else:
                 folders.append((found.path, found.folder_files))
         specs: dict[str, ModelSpec] = {}
@@ -77,8 +85,9 @@ class Catalog:
         for name, entry in named.items():
             if name not in specs or entry.path is not None or entry.engine == "fake":
                 specs[name] = self._named(name, entry, root)
+            loras += self._named_adapters(name, entry, root)
         self._before = self._now
-        return dict(sorted(specs.items()))
+        return dict(sorted(adapters.assigned(specs, loras).items()))
 
     # --- files and folders --------------------------------------------------------------------
 
@@ -112,6 +121,38 @@ class Catalog:
             folder = hf_folder.inspect(path, files, within=within)
         self._now.folders[path] = (fingerprint, folder)
         return folder
+
+    # --- adapters -----------------------------------------------------------------------------
+
+    def _adapter(self, path: Path, root: Path | None) -> FoundAdapter:
+        """root: where it must lie; None: anywhere."""
+        place = path.relative_to(root).as_posix() if root is not None else path.name
+        if root is not None and not is_inside(path, root):
+            return FoundAdapter(path, AdapterFolder(fault=OUTSIDE), place)
+        files = hf_folder.list_files(path)
+        fingerprint = hf_folder.fingerprint(files)
+        known = self._before.adapters.get(path)
+        if known is not None and known[0] == fingerprint:
+            folder = known[1]
+        else:
+            folder = adapter_folder.inspect(path, files, within=root)
+        self._now.adapters[path] = (fingerprint, folder)
+        return FoundAdapter(path, folder, place)
+
+    def _named_adapters(self, name: str, entry: ModelSettings, root: Path) -> list[FoundAdapter]:
+        """Those that the settings give this model, and those in its folder outside the root."""
+        found = []
+        for adapter, given in entry.adapters.items():
+            path = given.expanduser().resolve()
+            one = self._adapter(path, None)
+            if not path.is_dir():
+                one = replace(one, folder=AdapterFolder(fault=f"there is no folder {path}"))
+            found.append(replace(one, place=adapter, owner=name))
+        elsewhere = entry.path.expanduser().resolve() if entry.path is not None else root
+        if not elsewhere.is_relative_to(root) and elsewhere.is_dir():
+            # Its files may be links, as the Hugging Face cache's are.
+            found += [self._adapter(one.path, None) for one in walk(elsewhere) if one.is_adapter]
+        return found
 
     # --- specs --------------------------------------------------------------------------------
 

@@ -188,7 +188,12 @@ class ControlServer:
             while (message := await _read(reader)) is not None:
                 if isinstance(
                     message,
-                    protocol.Loading | protocol.Ready | protocol.LoadFailed | protocol.Stats,
+                    protocol.Loading
+                    | protocol.Ready
+                    | protocol.LoadFailed
+                    | protocol.Stats
+                    | protocol.Parked
+                    | protocol.Woken,
                 ):
                     replica.received(message)
                 else:

@@ -31,6 +31,8 @@ TOKENIZERS = frozenset(
         "vocab.txt",
     }
 )
+ADAPTER_WEIGHTS = "adapter_model."
+"""How the files of a LoRA adapter begin, which may lie beside a configuration of its model."""
 PICKLED = re.compile(r"^pytorch_model.*\.bin$")
 PART = re.compile(r"^(?P<stem>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.safetensors$")
 SUFFIX = ".safetensors"
@@ -86,7 +88,7 @@ def fingerprint(files: Iterable[FolderFile]) -> Fingerprint:
 
 def is_model(files: Iterable[FolderFile]) -> bool:
     """Whether these files make a model folder, whole or broken: a configuration and weights."""
-    names = {file.name for file in files}
+    names = {file.name for file in files if not file.name.startswith(ADAPTER_WEIGHTS)}
     weights = any(name.endswith((SUFFIX, f"{SUFFIX}.index.json")) for name in names)
     return CONFIG in names and (weights or any(PICKLED.match(name) for name in names))
 
@@ -99,10 +101,10 @@ def inspect(folder: Path, files: list[FolderFile], *, within: Path | None = None
     """
     sizes = {file.name: file.size for file in files}
     newest = max((file.mtime_ns for file in files), default=0)
-    outside = [] if within is None else _outside(folder, sizes, within)
-    if outside:
-        return ModelFolder("hf", 0, newest, fault=f"{outside[0]}: {OUTSIDE}")
-    config, config_fault = _read_json(folder / CONFIG)
+    leading_out = [] if within is None else outside(folder, sizes, within)
+    if leading_out:
+        return ModelFolder("hf", 0, newest, fault=f"{leading_out[0]}: {OUTSIDE}")
+    config, config_fault = read_json(folder / CONFIG)
     weights, weights_fault = _weights(folder, sizes)
     is_mlx = isinstance(config.get("quantization"), dict)
     faults = [config_fault, weights_fault, _tokenizer_fault(sizes), *_broken(folder, weights)]
@@ -118,7 +120,7 @@ def inspect(folder: Path, files: list[FolderFile], *, within: Path | None = None
 # --- configuration ------------------------------------------------------------------------------
 
 
-def _read_json(file: Path) -> tuple[dict[str, Any], str | None]:
+def read_json(file: Path) -> tuple[dict[str, Any], str | None]:
     """The object in a JSON file, and why it can't be read (then the object is empty)."""
     try:
         if file.stat().st_size > MAX_JSON_BYTES:
@@ -164,7 +166,7 @@ def _weights(folder: Path, sizes: dict[str, int]) -> tuple[list[str], str | None
     indexes = [name for name in sizes if name.endswith(f"{SUFFIX}.index.json")]
     if indexes:
         index = INDEX if INDEX in indexes else indexes[0]
-        content, fault = _read_json(folder / index)
+        content, fault = read_json(folder / index)
         parts = content.get("weight_map")
         if fault is None and not isinstance(parts, dict):
             fault = f"{index} names no parts"
@@ -201,11 +203,14 @@ def _some(names: list[str]) -> str:
 
 
 def _broken(folder: Path, weights: list[str]) -> list[str]:
-    return [fault for name in weights if (fault := _fault_of_part(folder / name)) is not None]
+    return [fault for name in weights if (fault := fault_of_part(folder / name)) is not None]
 
 
-def _fault_of_part(file: Path) -> str | None:
-    """A safetensors file opens with the length of its JSON header: u64, little-endian."""
+def fault_of_part(file: Path) -> str | None:
+    """What is wrong with a safetensors file, None where nothing seems to be.
+
+    A safetensors file opens with the length of its JSON header: u64, little-endian.
+    """
     try:
         size = file.stat().st_size
         with file.open("rb") as opened:
@@ -219,7 +224,8 @@ def _fault_of_part(file: Path) -> str | None:
     return f"{file.name} is no safetensors file, or cut off"
 
 
-def _outside(folder: Path, names: Iterable[str], root: Path) -> list[str]:
+def outside(folder: Path, names: Iterable[str], root: Path) -> list[str]:
+    """Those of the files in `folder` that are links out of `root`."""
     found = []
     for name in names:
         path = folder / name

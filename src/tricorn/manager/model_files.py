@@ -1,4 +1,4 @@
-"""Looking through a folder of models: GGUF files, and folders that are a model as a whole."""
+"""Looking through a folder of models: GGUF files, and folders that are a model or an adapter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tricorn.manager import hf_folder
+from tricorn.manager import adapter_folder, hf_folder
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Found:
     path: Path
     """Not resolved."""
     folder_files: list[hf_folder.FolderFile] | None = None
-    """Of a model folder; None: `path` is a GGUF file."""
+    """Of a model's or an adapter's folder; None: `path` is a GGUF file."""
+    is_adapter: bool = False
 
 
 def walk(root: Path) -> Iterator[Found]:
@@ -23,7 +24,8 @@ def walk(root: Path) -> Iterator[Found]:
 
     Hidden names are skipped, and so are folders that are links out of `root`; files that are such
     links are given, for the catalog to refuse them by name. Folders inside a model folder belong to
-    it, but for their GGUF files.
+    it, but for their GGUF files and adapters. An adapter whose folder is a link out is given too,
+    unread.
     """
     yield from _walk(root, root, set(), inside_model=False)
 
@@ -48,6 +50,11 @@ def _walk(
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return  # not there yet, or not ours to read: nothing to find
+    if any(entry.name == adapter_folder.CONFIG for entry in entries):
+        files = hf_folder.list_files(folder)
+        if adapter_folder.is_adapter(files):
+            yield Found(folder, files, is_adapter=True)
+            return  # what is in it (checkpoints, other formats) belongs to it
     if not inside_model and any(entry.name == hf_folder.CONFIG for entry in entries):
         files = hf_folder.list_files(folder)
         if hf_folder.is_model(files):
@@ -60,5 +67,7 @@ def _walk(
         if path.is_dir():
             if not entry.is_symlink() or is_inside(path, root):
                 yield from _walk(root, path, seen, inside_model=inside_model)
-        elif name.endswith(".gguf") and not name.startswith("mmproj"):
+            elif (path / adapter_folder.CONFIG).exists():
+                yield Found(path, [], is_adapter=True)
+        elif name.endswith(".gguf") and "mmproj" not in name:
             yield Found(path)  # an mmproj file is the vision half of another model, not a model

@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Callable, Mapping
 
 from tricorn import logs
-from tricorn.engines.base import ModelSpec
+from tricorn.engines.base import Adapter, ModelSpec
 from tricorn.errors import (
     EngineLost,
     ModelLoadFailed,
@@ -23,10 +23,12 @@ from tricorn.errors import (
     Overloaded,
     ShuttingDown,
     TricornError,
+    UnsupportedParameter,
 )
+from tricorn.manager import adapters
 from tricorn.manager.protocol import Granted, ModelInfo, Refused
 from tricorn.manager.replica import Replica
-from tricorn.manager.room import plan
+from tricorn.manager.room import parked_too_many, plan
 from tricorn.manager.served_model import Call, Holder, Lease, ServedModel
 
 PATIENCE_S = 2.0
@@ -47,6 +49,7 @@ class Pool:
         scan: Callable[[], Mapping[str, ModelSpec]],
         make_replica: MakeReplica,
         max_models: int,
+        max_parked: int,
         max_waiting: int,
         max_wait_s: float,
         on_change: Callable[[], None],
@@ -56,6 +59,7 @@ class Pool:
         self._scan = scan
         self._make_replica = make_replica
         self._max_models = max_models
+        self._max_parked = max_parked
         self._max_waiting = max_waiting
         self._max_wait_s = max_wait_s
         self._on_change = on_change
@@ -84,7 +88,7 @@ class Pool:
         self._calls[holder, number] = call
         if self._closing is not None:
             self._refuse(call, self._closing)
-        elif model in self._models:
+        elif self._resolve(call):
             self._admit(call)
         elif len(self._unknown) >= max(self._max_waiting, 1):
             self._refuse(call, Overloaded("too many requests for unknown models", retry_after_s=1))
@@ -99,8 +103,8 @@ class Pool:
             self.release(holder, found.number)
         elif found is not None:
             found.over = True
-            if found.model in self._models:
-                self._models[found.model].waiting.pop(found, None)
+            if found.served is not None:
+                found.served.waiting.pop(found, None)
             self.wake()
 
     def release(self, holder: Holder, lease_number: int, *, lost: bool = False) -> None:
@@ -142,7 +146,8 @@ class Pool:
                 self._models[model_id] = ServedModel(spec)
                 changed = True
             elif known.spec != spec:
-                known.spec, known.retry_at, changed = spec, 0.0, True
+                known.adopt(spec)
+                changed = True
                 if known.replica is None:
                     known.failure, known.failures = None, 0
         if changed:
@@ -159,8 +164,11 @@ class Pool:
         self.wake()
 
     def models(self) -> list[ModelInfo]:
-        """Every model, by id."""
-        return [self._models[name].info() for name in sorted(self._models)]
+        """Every model and every adapter, by id; where both have the same one, the model."""
+        served = self._models.values()
+        found = {info.id: info for one in served for info in one.adapter_infos()}
+        found |= {one.spec.id: one.info() for one in served}
+        return [found[name] for name in sorted(found)]
 
     def model(self, model_id: str) -> ServedModel | None:
         return self._models.get(model_id)
@@ -223,19 +231,33 @@ class Pool:
             if not call.over:
                 self._admit(call)
 
+    def _resolve(self, call: Call) -> bool:
+        """Find what a call asks for; an exact id goes before `base:adapter`."""
+        call.served, call.adapter = self._models.get(call.model), None
+        if call.served is None and (found := adapters.split(call.model, self._spec)):
+            call.served, call.adapter = self._models[found[0]], found[1]
+        return call.served is not None
+
+    def _spec(self, model_id: str) -> ModelSpec | None:
+        served = self._models.get(model_id)
+        return served.spec if served is not None else None
+
     def _admit(self, call: Call) -> None:
         """Grant at once, or queue, or refuse."""
-        served = self._models.get(call.model)
+        self._resolve(call)
+        served = call.served
         now = self._loop.time()
         if served is None or not (served.listed or served.replica):
             self._refuse(call, self._not_found(call.model))
         elif served.spec.fault is not None and served.replica is None:
             fault = f"the model {call.model} cannot be loaded: {served.spec.fault}"
             self._refuse(call, ModelLoadFailed(fault))
+        elif call.adapter is not None and (unable := adapters.engine_fault(served.spec)):
+            self._refuse(call, UnsupportedParameter(unable, param="model"))
         elif (refusal := served.refusal(now)) is not None:
             self._refuse(call, refusal)
         elif served.is_leasable() and not served.waiting:
-            self._grant(served, call)
+            self._serve(served, call)
         elif len(served.waiting) >= self._max_waiting:
             # Where none may wait, the refused ones still bring the model in for later ones.
             served.wanted = served.wanted or not served.waiting
@@ -247,12 +269,39 @@ class Pool:
             self.wake()
 
     def _not_found(self, model: str) -> ModelNotFound:
-        names = sorted(s.spec.id for s in self._models.values() if s.listed and not s.spec.fault)
+        whole = [s for s in self._models.values() if s.listed and not s.spec.fault]
+        names = sorted(
+            [s.spec.id for s in whole]
+            + [info.id for s in whole for info in s.adapter_infos() if not info.fault]
+        )
         shown = ", ".join(names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")
         there = f"there are: {shown}" if names else "there are none at all"
         return ModelNotFound(f"the model {model!r} does not exist; {there}", param="model")
 
-    def _grant(self, served: ServedModel, call: Call) -> None:
+    def _serve(self, served: ServedModel, call: Call) -> bool:
+        """Grant, or refuse; False where it waits on, for the model to be loaded anew."""
+        replica = served.replica
+        assert replica is not None
+        assert replica.loaded is not None
+        adapter = None
+        if call.adapter is not None:
+            adapter = served.adapter(call.adapter)
+            if adapter is None:
+                self._refuse(call, self._not_found(call.model))
+                return True
+            if not adapters.fits(adapter, replica.loaded):
+                if not adapters.helped_by_load(adapter, replica.spec):
+                    self._refuse(call, adapters.refusal(call.model, adapter, replica.loaded))
+                    return True
+                log.info("loading anew for an adapter", model=served.spec.id, adapter=adapter.name)
+                served.waiting[call] = None
+                self._unload(served)
+                return False
+        served.waiting.pop(call, None)
+        self._grant(served, call, adapter)
+        return True
+
+    def _grant(self, served: ServedModel, call: Call, adapter: Adapter | None) -> None:
         replica = served.replica
         assert replica is not None
         assert replica.loaded is not None
@@ -267,16 +316,17 @@ class Pool:
                 lease=lease.number,
                 address=replica.address,
                 secret=replica.data_secret,
-                model_id=served.spec.id,
+                model_id=call.model,
                 model=replica.loaded,
+                adapter=adapter,
             )
         )
 
     def _refuse(self, call: Call, error: TricornError) -> None:
         call.over = True
         self._calls.pop((call.holder, call.number), None)
-        if call.model in self._models:
-            self._models[call.model].waiting.pop(call, None)
+        if call.served is not None:
+            call.served.waiting.pop(call, None)
         call.holder.answer(Refused(call.number, error.info()))
 
     def _replica_changed(self, replica: Replica) -> None:
@@ -292,7 +342,10 @@ class Pool:
             served.note_ready(replica, now)
         elif replica.state == "FAILED":
             served.note_failed(replica, now)
-            if replica.failed_loading and replica.failure is not None:
+            if replica.failed_loading and self._unload_parked():
+                # What they still held of the device may be what was missing: once more, at once.
+                served.wanted, served.retry_at = True, now
+            elif replica.failed_loading and replica.failure is not None:
                 for call in list(served.waiting):
                     self._refuse(call, self._told(served, now))
         self.wake()
@@ -318,12 +371,12 @@ class Pool:
             if served.is_leasable():
                 served.wanted = False
                 for call in list(served.waiting):
-                    del served.waiting[call]
-                    self._grant(served, call)
+                    if not self._serve(served, call):
+                        break
             elif (
                 served.replica and served.replica.state == "DRAINING" and not served.replica.leases
             ):
-                served.replica.stop()
+                served.replica.leave()
         if self._closing is None:
             self._place(now, due)
         elif self._idle is not None and not self._leases and not self._idle.done():
@@ -353,20 +406,38 @@ class Pool:
         for served in steps.load:
             self._load(served)
         for served in steps.unload:
+            self._unload(served, park=True)
+        # Only now: of two that change places, one has been woken.
+        for served in parked_too_many(self._models.values(), max_parked=self._max_parked):
             self._unload(served)
         if steps.ask_again is not None:
             due.append(steps.ask_again)
 
-    def _unload(self, served: ServedModel) -> None:
+    def _unload_parked(self) -> bool:
+        """Unload all that are parked; whether there were any."""
+        parked = parked_too_many(self._models.values(), max_parked=0)
+        for served in parked:
+            self._unload(served)
+        return bool(parked)
+
+    def _unload(self, served: ServedModel, *, park: bool = False) -> None:
+        """park: or park it, where that can be."""
         replica = served.replica
         assert replica is not None
-        log.info("making room", unload=served.spec.id, leases=replica.leases)
+        log.info("unloading", model=served.spec.id, leases=replica.leases)
         if replica.state == "READY":
-            replica.drain()
+            able = replica.loaded is not None and replica.loaded.capabilities.park
+            replica.drain(park=park and able and self._max_parked > 0)
         if not replica.leases:
-            replica.stop()
+            replica.leave()
 
     def _load(self, served: ServedModel) -> None:
+        if served.replica is not None and served.is_current():
+            served.replica.wake()
+            return
+        if served.replica is not None:  # made from what is there no more: loaded once it is gone
+            served.replica.stop()
+            return
         name = f"replica-{next(self._replica_numbers)}"
         replica = self._make_replica(name, served.spec, self._replica_changed)
         served.replica = self._replicas[name] = replica

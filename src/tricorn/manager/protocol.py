@@ -12,10 +12,10 @@ from typing import Literal
 
 import msgspec
 
-from tricorn.engines.base import EngineCapabilities, EngineStats, LoadedModel
+from tricorn.engines.base import Adapter, EngineCapabilities, EngineStats, LoadedModel
 from tricorn.errors import ErrorInfo
 
-ReplicaState = Literal["UNLOADED", "LOADING", "READY", "DRAINING", "FAILED"]
+ReplicaState = Literal["UNLOADED", "LOADING", "READY", "DRAINING", "PARKED", "FAILED"]
 
 
 class ModelInfo(msgspec.Struct, frozen=True, array_like=True):
@@ -33,6 +33,8 @@ class ModelInfo(msgspec.Struct, frozen=True, array_like=True):
     fault: str | None = None
     capabilities: EngineCapabilities | None = None
     """Known once it has been loaded."""
+    parent: str | None = None
+    """An adapter: the model that it belongs to, whose state and abilities are its own."""
 
 
 # --- from clients -----------------------------------------------------------------------------
@@ -78,7 +80,17 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 
 
 class LoadFailed(msgspec.Struct, frozen=True, tag="load_failed"):
+    """It could not be loaded, or not parked or woken."""
+
     error: ErrorInfo
+
+
+class Parked(msgspec.Struct, frozen=True, tag="parked"):
+    """`Park` was done: the device's memory is free."""
+
+
+class Woken(msgspec.Struct, frozen=True, tag="woken"):
+    """`Wake` was done: all is as after `Ready`, but no prefix is cached."""
 
 
 class Stats(msgspec.Struct, frozen=True, tag="stats"):
@@ -87,7 +99,9 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     stats: EngineStats
 
 
-ClientMessage = Hello | Acquire | Withdraw | Release | Loading | Ready | LoadFailed | Stats
+ClientMessage = (
+    Hello | Acquire | Withdraw | Release | Loading | Ready | LoadFailed | Stats | Parked | Woken
+)
 
 # --- from the manager -------------------------------------------------------------------------
 
@@ -110,6 +124,8 @@ class Granted(msgspec.Struct, frozen=True, tag="granted"):
     secret: str
     model_id: str
     model: LoadedModel
+    adapter: Adapter | None = None
+    """To be sent along with the request to the engine."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
@@ -121,7 +137,21 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """To an engine worker: end now."""
 
 
-ManagerMessage = Snapshot | Granted | Refused | Stop
+class DropAdapter(msgspec.Struct, frozen=True, tag="drop_adapter"):
+    """To an engine worker: this version of an adapter is no longer there."""
+
+    adapter: Adapter
+
+
+class Park(msgspec.Struct, frozen=True, tag="park"):
+    """To an engine worker without requests: give the device's memory back. Answered by `Parked`."""
+
+
+class Wake(msgspec.Struct, frozen=True, tag="wake"):
+    """To a parked engine worker: be as before. Answered by `Woken`."""
+
+
+ManagerMessage = Snapshot | Granted | Refused | Stop | DropAdapter | Park | Wake
 
 encode = msgspec.msgpack.Encoder().encode
 decode_client = msgspec.msgpack.Decoder(ClientMessage).decode

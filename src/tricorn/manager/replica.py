@@ -1,18 +1,8 @@
 """A replica: one engine process serving one model, and its life as a state machine.
 
-                 start()            Ready from the worker           drain()
-    UNLOADED ──────────────► LOADING ──────────────────────► READY ─────────► DRAINING
-        ▲                      │  │                            │                 │
-        │                      │  │ error, exit, deadline      │ exit,           │ stop(), once its
-        │                      │  ▼                            ▼ lost connection │ leases are back
-        │                      │ FAILED(reason) ◄──────────────┴─────────────────┤ (or exit: FAILED)
-        │                      │ stop(): nobody waits any more                   │
-        └──────────────────────┴─────────────────────────────────────────────────┘
-
-At shutdown `stop()` takes a READY one to UNLOADED as well. A `Replica` object lives through one
-process. The arrow FAILED → LOADING of the design is the pool's: after its back-off it puts a new
-replica in the place of the failed one. Only methods of this class write the state, on the event
-loop, all through `_become`, which refuses an arrow that is not drawn.
+`replica_states` draws the states. A `Replica` object lives through one process. Only methods of
+this class write the state, on the event loop, all through `_become`, which refuses an arrow that is
+not drawn.
 """
 
 from __future__ import annotations
@@ -23,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import logs
-from tricorn.engines.base import EngineStats, LoadedModel, ModelSpec
+from tricorn.engines.base import Adapter, EngineStats, LoadedModel, ModelSpec
 from tricorn.errors import (
     EngineLost,
     ErrorInfo,
@@ -34,22 +24,21 @@ from tricorn.errors import (
 )
 from tricorn.manager.placement import Engine, Placement
 from tricorn.manager.protocol import (
+    DropAdapter,
     LoadFailed,
     Loading,
     ManagerMessage,
+    Park,
+    Parked,
     Ready,
     ReplicaState,
     Stats,
     Stop,
+    Wake,
+    Woken,
 )
+from tricorn.manager.replica_states import ARROWS
 
-ARROWS: dict[ReplicaState, tuple[ReplicaState, ...]] = {
-    "UNLOADED": ("LOADING",),
-    "LOADING": ("READY", "FAILED", "UNLOADED"),
-    "READY": ("DRAINING", "FAILED", "UNLOADED"),
-    "DRAINING": ("UNLOADED", "FAILED"),
-    "FAILED": (),
-}
 STOP_WAIT_S = 6.0
 """Between the Stop message and SIGTERM; a worker gives its running step 5 s."""
 EXIT_WAIT_S = 1.0
@@ -99,7 +88,13 @@ class Replica:
         self._load_timeout_s = load_timeout_s
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
-        self._answer: asyncio.Future[Ready | ErrorInfo] = self._loop.create_future()
+        self._answer: asyncio.Future[Ready | Parked | Woken | ErrorInfo]
+        self._answer = self._loop.create_future()
+        """To the last thing that the worker was told to do; the first is to load."""
+        self._parks = False
+        """What it is drained for."""
+        self._parking: asyncio.Future[None] = self._loop.create_future()
+        self._waking: asyncio.Future[None] = self._loop.create_future()
         self._detached: asyncio.Future[None] = self._loop.create_future()
         self._stopping: asyncio.Future[None] = self._loop.create_future()
         self._send: Callable[[ManagerMessage], None] | None = None
@@ -113,9 +108,26 @@ class Replica:
         self._become("LOADING")
         self._task = self._loop.create_task(self._live(), name=f"replica {self.name}")
 
-    def drain(self) -> None:
-        """READY → DRAINING: no new leases; call `stop` when the last one is back."""
+    def drain(self, *, park: bool = False) -> None:
+        """READY → DRAINING: no new leases; call `leave` when the last one is back.
+
+        park: to keep its process then, where `loaded.capabilities.park`.
+        """
         self._become("DRAINING")
+        self._parks = park
+
+    def leave(self) -> None:
+        """Without leases: give its place up, as `drain` said; harmless when it is doing so."""
+        if self.state == "DRAINING" and self._parks:
+            _settle(self._parking)
+        else:
+            self.stop()
+
+    def wake(self) -> None:
+        """PARKED → LOADING; returns at once."""
+        self._become("LOADING")
+        self._parking = self._loop.create_future()
+        _settle(self._waking)
 
     def stop(self) -> None:
         """End the process; ends as UNLOADED. Harmless when it is ending already."""
@@ -127,9 +139,18 @@ class Replica:
         if self._engine is not None:
             self._engine.kill()
 
+    def drop_adapter(self, adapter: Adapter) -> None:
+        """Tell the engine that this version of an adapter is gone or replaced."""
+        if self._send is not None and self.loaded and self.loaded.capabilities.adapters:
+            self._send(DropAdapter(adapter))
+
     def is_leaving(self) -> bool:
         """Whether its process is on its way out: no new leases, and its place comes free."""
         return self._stopping.done() or self.state not in ("LOADING", "READY")
+
+    def is_parked(self) -> bool:
+        """Whether it can be woken."""
+        return self.state == "PARKED" and not self._stopping.done()
 
     def is_leasable(self) -> bool:
         """Whether a request may be sent to it now."""
@@ -166,15 +187,15 @@ class Replica:
             send(Stop())
         return True
 
-    def received(self, message: Loading | Ready | LoadFailed | Stats) -> None:
+    def received(self, message: Loading | Ready | LoadFailed | Stats | Parked | Woken) -> None:
         if isinstance(message, Loading):
             self.progress = message.progress
         elif isinstance(message, Stats):
             self.stats = message.stats
-        elif isinstance(message, Ready):
-            _settle(self._answer, message)
-        else:
+        elif isinstance(message, LoadFailed):
             _settle(self._answer, message.error)
+        else:
+            _settle(self._answer, message)
 
     def detached(self) -> None:
         """The worker's control connection ended."""
@@ -204,9 +225,13 @@ class Replica:
         ended = self._loop.create_task(engine.wait())
         try:
             await self._load(engine, ended)
-            if self.state == "READY":
-                await _first(self._stopping, ended, self._detached)
-                if not self._stopping.done():
+            while self.state == "READY":
+                await _first(self._stopping, ended, self._detached, self._parking)
+                if self._stopping.done():
+                    break
+                if self._parking.done():
+                    await self._rest(engine, ended)
+                else:
                     self._fail(await self._death(ended), engine)
         finally:
             if self.state == "LOADING":
@@ -222,9 +247,7 @@ class Replica:
 
     async def _load(self, engine: Engine, ended: asyncio.Task[str]) -> None:
         started = time.monotonic()
-        await _first(
-            self._answer, self._stopping, ended, self._detached, timeout_s=self._load_timeout_s
-        )
+        await self._answered(ended)
         if self._stopping.done():
             return
         if self._answer.done():
@@ -232,7 +255,9 @@ class Replica:
             if isinstance(answer, ErrorInfo):
                 self._fail(from_info(answer).message, engine)
                 return
-            self.loaded, self.address = answer.model, answer.address
+            if isinstance(answer, Ready):
+                self.loaded, self.address = answer.model, answer.address
+            self.suspect = self._detached.done()
             self.load_s = time.monotonic() - started
             self.ready_since = self._loop.time()
             self._become("READY")
@@ -241,6 +266,37 @@ class Replica:
             self._fail(await self._death(ended), engine)
         else:
             self._fail(f"it was not ready within {self._load_timeout_s:g} s", engine)
+
+    async def _rest(self, engine: Engine, ended: asyncio.Task[str]) -> None:
+        """DRAINING → PARKED → LOADING and on; or stopped, on the way, where that cannot be."""
+        self._tell(Park())
+        await self._answered(ended)
+        if not self._stopping.done():
+            answer = self._answer.result() if self._answer.done() else None
+            if isinstance(answer, Parked):
+                self._become("PARKED")
+                self._on_change(self)
+                await _first(self._waking, self._stopping, ended, self._detached)
+            else:
+                reason = answer.message if isinstance(answer, ErrorInfo) else "no answer"
+                log.warning("could not be parked", model=self.spec.id, reason=reason)
+        if self.state == "LOADING":
+            self._waking = self._loop.create_future()
+            self._tell(Wake())
+            await self._load(engine, ended)
+        else:
+            self.stop()  # its place is wanted, or it has died without anybody needing it
+
+    def _tell(self, order: Park | Wake) -> None:
+        self._answer = self._loop.create_future()
+        if self._send is not None:
+            self._send(order)
+
+    async def _answered(self, ended: asyncio.Task[str]) -> None:
+        """Wait for the answer, or for what makes it needless; at most as long as a load."""
+        await _first(
+            self._answer, self._stopping, ended, self._detached, timeout_s=self._load_timeout_s
+        )
 
     async def _death(self, ended: asyncio.Task[str]) -> str:
         await _first(ended, timeout_s=EXIT_WAIT_S)

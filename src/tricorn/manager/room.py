@@ -12,6 +12,7 @@ from tricorn.manager.served_model import ServedModel
 @dataclass
 class Plan:
     load: list[ServedModel] = field(default_factory=list)
+    """Where they are parked: wake."""
     unload: list[ServedModel] = field(default_factory=list)
     """Take no new requests; end once the leases are back."""
     ask_again: float | None = None
@@ -27,14 +28,16 @@ def plan(
     """The next step towards every waiting request being served.
 
     Places go to the models whose requests wait longest. A process holds its place until it is
-    gone, so that two models never share one.
+    gone or parked, so that two models never share one.
     """
     result = Plan()
     kept_out: list[ServedModel] = []
-    held = [served.replica for served in models if served.replica is not None]
+    held = [found for served in models if (found := served.replica) and not found.is_parked()]
     free = max_models - len(held)
     for served in sorted(models, key=_longest_wait):
-        if served.replica is not None or not (served.waiting or served.wanted):
+        if not (served.waiting or served.wanted) or (
+            served.replica is not None and not served.replica.is_parked()
+        ):
             continue
         if served.retry_at > now:
             result.ask_again_at(served.retry_at)
@@ -47,6 +50,15 @@ def plan(
     if len(kept_out) > leaving:
         _make_room(result, models, kept_out[leaving:], patience_s=patience_s, now=now)
     return result
+
+
+def parked_too_many(models: Collection[ServedModel], *, max_parked: int) -> list[ServedModel]:
+    """The parked models to unload: what nobody could use again, and the least recently used ones
+    beyond the bound."""
+    parked = [one for one in models if one.replica and one.replica.is_parked()]
+    useful = [one for one in parked if one.is_current()]
+    useful.sort(key=lambda one: (one.last_used, one.spec.id))
+    return [one for one in parked if one not in useful] + useful[: max(0, len(useful) - max_parked)]
 
 
 def _make_room(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tricorn.engines.base import EngineCapabilities, ModelSpec
+import msgspec
+
+from tricorn.engines.base import Adapter, EngineCapabilities, ModelSpec
 from tricorn.errors import ServiceError
-from tricorn.manager import backoff
+from tricorn.manager import adapters, backoff
 from tricorn.manager.eviction import Resident
 from tricorn.manager.protocol import Granted, ModelInfo, Refused, ReplicaState
 from tricorn.manager.replica import Replica
@@ -36,6 +38,10 @@ class Call:
     since: float
     over: bool = False
     """Answered or withdrawn."""
+    served: ServedModel | None = None
+    """The model that serves it, once it is known."""
+    adapter: str | None = None
+    """The name of the adapter, where `model` is `base:adapter`."""
 
 
 @dataclass(eq=False)
@@ -97,6 +103,34 @@ class ServedModel:
             capabilities=self.capabilities,
         )
 
+    def adapter(self, name: str) -> Adapter | None:
+        """As the catalog knows it now; None where there is none of that name any more."""
+        return next((one for one in self.spec.adapters if one.name == name), None)
+
+    def adapter_infos(self) -> list[ModelInfo]:
+        """Its adapters, each as a model of its own."""
+        info, fault = self.info(), adapters.engine_fault(self.spec)
+        return [
+            msgspec.structs.replace(
+                info,
+                id=f"{self.spec.id}:{one.name}",
+                created=one.created,
+                format="lora",
+                size_bytes=one.size_bytes,
+                fault=info.fault or fault,
+                parent=self.spec.id,
+            )
+            for one in self.spec.adapters
+        ]
+
+    def adopt(self, spec: ModelSpec) -> None:
+        """Take over what the catalog says of it now."""
+        if self.replica is not None:
+            for adapter in self.spec.adapters:
+                if adapter not in spec.adapters:
+                    self.replica.drop_adapter(adapter)
+        self.spec, self.retry_at = spec, 0.0
+
     def resident(self) -> Resident | None:
         """How eviction sees it; None while it holds no place that it could give up."""
         replica = self.replica
@@ -110,6 +144,15 @@ class ServedModel:
             ready_since=replica.ready_since,
             pinned=self.wanted,
         )
+
+    def is_current(self) -> bool:
+        """Whether its replica is what a load would make now; adapters come and go while it runs."""
+        if self.replica is None or not self.listed:
+            return False
+        made, wanted = (
+            msgspec.structs.replace(spec, adapters=()) for spec in (self.replica.spec, self.spec)
+        )
+        return made == wanted
 
     def is_leasable(self) -> bool:
         replica = self.replica

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 
+import msgspec
 from pydantic import BeforeValidator, Field, model_validator
 
-from tricorn.schemas.fields import Boolean, Integer, bad_value, to_int, wrong_type
+from tricorn.engines.base import SamplingParams
+from tricorn.schemas.fields import Boolean, Integer, String, bad_value, to_int, wrong_type
 from tricorn.schemas.parameters import COMPLETIONS, Rule
-from tricorn.schemas.sampling import GenerationRequest, unsupported_across
-from tricorn.worker.protocol import TextPrompt, TokenPrompt
+from tricorn.schemas.sampling import GenerationRequest, across
+from tricorn.worker.protocol import FillPrompt, Prompt, TextPrompt, TokenPrompt
 
 MAX_PROMPTS = 128
 DEFAULT_MAX_TOKENS = 16
@@ -53,26 +55,46 @@ class CompletionRequest(GenerationRequest):
     echo: Boolean = False
     logprobs: Integer | None = Field(None, ge=0, le=5)
     best_of: Integer | None = Field(None, ge=1, le=128)
+    suffix: String = ""
 
     @model_validator(mode="after")
     def _completion_fields_agree(self) -> Self:
-        if self.echo and self.logprobs is not None:
-            raise unsupported_across(
-                "echo",
-                "'echo' together with 'logprobs' is not supported: this version does not "
-                "compute the probabilities of prompt tokens.",
-            )
-        if self.best_of not in (None, self.n):
-            raise unsupported_across("best_of", "'best_of' other than 'n' is not supported.")
+        if self.best_of is not None and self.best_of < self.n:
+            raise across("best_of", f"it cannot be below 'n', which is {self.n}")
+        if self.sequences > self.n and self.stream:
+            raise across("best_of", "answers that are chosen among others cannot be streamed")
+        if self.suffix and self.echo:
+            raise across("echo", "it cannot be combined with 'suffix'")
         return self
+
+    @property
+    def sequences(self) -> int:
+        """Answers that are computed for each prompt; the best `n` are given."""
+        return self.n if self.best_of is None else self.best_of
+
+    @property
+    def echo_logprobs(self) -> int | None:
+        """How many alternatives of each prompt token the repeated prompt has; None: no logprobs."""
+        return self.logprobs if self.echo else None
 
     def token_limit(self) -> int | None:
         return self.max_tokens
 
     def logprob_count(self) -> int | None:
+        if self.logprobs is None and self.sequences > self.n:
+            return 0  # they are ranked by them
         return self.logprobs
 
-    def prompts(self) -> list[TextPrompt | TokenPrompt]:
+    def prompt_logprob_count(self) -> int | None:
+        wanted = [k for k in (self.prompt_logprobs, self.echo_logprobs) if k is not None]
+        return max(wanted, default=None)
+
+    def sampling(self) -> SamplingParams:
+        return msgspec.structs.replace(super().sampling(), n=self.sequences)
+
+    def prompts(self) -> list[Prompt]:
+        if self.suffix:
+            return [FillPrompt(prompt, self.suffix) for prompt in self.prompt]
         return [
             TextPrompt(prompt) if isinstance(prompt, str) else TokenPrompt(prompt)
             for prompt in self.prompt

@@ -39,7 +39,8 @@ def unsupported(text: str) -> PydanticCustomError:
 
 def inside(error: PydanticCustomError, where: int | str) -> PydanticCustomError:
     """The same error, of an item or field of the value that was validated as a whole."""
-    context = {**(error.context or {}), "inside": where}
+    context = error.context or {}
+    context = {**context, "inside": (where, *context.get("inside", ()))}
     return PydanticCustomError(error.type, error.message_template, context)
 
 

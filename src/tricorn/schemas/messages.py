@@ -1,7 +1,8 @@
-"""Chat messages: one model a role, content reduced to the text that a template takes."""
+"""Chat messages: one model a role, content reduced to what a template takes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -13,6 +14,7 @@ from pydantic import (
     Tag,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from tricorn.schemas.fields import (
     String,
@@ -22,11 +24,12 @@ from tricorn.schemas.fields import (
     without_nulls,
     wrong_type,
 )
+from tricorn.schemas.images import ImageUrl, image_url, is_image
 from tricorn.schemas.request import TAG
 
-ROLES = ("system", "developer", "user", "assistant", "tool")
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
-_FOREIGN_PARTS = {"image_url", "input_audio", "file", "video_url", "audio_url"}
+_FOREIGN_PARTS = {"input_audio", "file", "video_url", "audio_url"}
 _HINTS = {"annotations"}
 """Message fields that clients send back as they got them and that say nothing to a template."""
 
@@ -46,6 +49,8 @@ def _part(position: int, part: object) -> str:
     if not isinstance(part, dict):
         raise inside(wrong_type("an object", part), position)
     kind = part.get("type")
+    if is_image(part):
+        raise inside(unsupported("Images are only supported in messages of the user."), position)
     if kind in _FOREIGN_PARTS:
         raise inside(unsupported(f"Content parts of type '{kind}' are not supported."), position)
     if kind not in ("text", "refusal"):
@@ -56,7 +61,25 @@ def _part(position: int, part: object) -> str:
     return text
 
 
+def _parts(value: object) -> str | list[str | ImageUrl]:
+    """As `_text` where there are no images; with images the parts stay apart, in their order."""
+    if not isinstance(value, list) or not any(map(is_image, value)):
+        return _text(value)
+    return [
+        _image(position, part) if is_image(part) else _part(position, part)
+        for position, part in enumerate(value)
+    ]
+
+
+def _image(position: int, part: dict[str, Any]) -> ImageUrl:
+    try:
+        return image_url(part)
+    except PydanticCustomError as error:
+        raise inside(error, position) from error
+
+
 Content = Annotated[str, BeforeValidator(_text)]
+UserContent = Annotated[str | list[str | ImageUrl], BeforeValidator(_parts)]
 
 
 class _Object(BaseModel):
@@ -107,11 +130,26 @@ class SystemMessage(_Message):
 
 class UserMessage(_Message):
     role: Literal["user"]
-    content: Content
+    content: UserContent
     name: String | None = None
 
+    def images(self) -> Iterator[tuple[int, ImageUrl]]:
+        """Each with its position among the content's parts."""
+        parts = [] if isinstance(self.content, str) else self.content
+        for position, part in enumerate(parts):
+            if isinstance(part, ImageUrl):
+                yield position, part
+
     def template_form(self) -> dict[str, Any]:
-        return _named({"role": "user", "content": self.content}, self.name)
+        content: str | list[dict[str, str]]
+        if isinstance(self.content, str):
+            content = self.content
+        else:
+            content = [
+                {"type": "text", "text": part} if isinstance(part, str) else {"type": "image"}
+                for part in self.content
+            ]
+        return _named({"role": "user", "content": content}, self.name)
 
 
 class AssistantMessage(_Message):
@@ -123,14 +161,16 @@ class AssistantMessage(_Message):
     reasoning: String | None = None
     """Another server's name for `reasoning_content`."""
     tool_calls: list[ToolCall] | None = None
+    function_call: FunctionCall | None = None
+    """The older form of a single one of `tool_calls`."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         extra = self.model_extra or {}
-        for name in ("function_call", "audio"):
-            if name in extra:
-                raise inside(unsupported(f"'{name}' in a message is not supported."), name)
-        if self.content is None and not self.tool_calls and self.refusal is None:
+        if "audio" in extra:
+            raise inside(unsupported("'audio' in a message is not supported."), "audio")
+        called = self.tool_calls or self.function_call
+        if self.content is None and not called and self.refusal is None:
             raise inside(bad_value("may be null only in a message with tool_calls"), "content")
         return self
 
@@ -141,7 +181,7 @@ class AssistantMessage(_Message):
         reasoning = self.reasoning_content or self.reasoning
         if reasoning is not None:
             form["reasoning_content"] = reasoning
-        if self.tool_calls:
+        if calls := self.calls():
             form["tool_calls"] = [
                 {
                     "id": call.id,
@@ -151,9 +191,16 @@ class AssistantMessage(_Message):
                         "arguments": call.function.arguments,
                     },
                 }
-                for call in self.tool_calls
+                for call in calls
             ]
         return _named(form, self.name)
+
+    def calls(self) -> list[ToolCall]:
+        """In the newer form."""
+        if self.function_call is None:
+            return self.tool_calls or []
+        call_id = _legacy_id(self.function_call.name)
+        return [ToolCall(id=call_id, function=self.function_call)]
 
 
 class ToolMessage(_Message):
@@ -165,6 +212,41 @@ class ToolMessage(_Message):
     def template_form(self) -> dict[str, Any]:
         form = {"role": "tool", "content": self.content, "tool_call_id": self.tool_call_id}
         return _named(form, self.name)
+
+
+class FunctionMessage(_Message):
+    """The older form of a tool's message: the name says which call it belongs to."""
+
+    role: Literal["function"]
+    content: Content
+    name: String
+
+    def template_form(self) -> dict[str, Any]:
+        call_id = _legacy_id(self.name)
+        form = {"role": "tool", "content": self.content, "tool_call_id": call_id}
+        return _named(form, self.name)
+
+
+def _legacy_id(name: str) -> str:
+    return f"function_{name}"
+
+
+def check_tool_messages(messages: Sequence[Message]) -> None:
+    """Every result must belong to a call that stands before it."""
+    known: set[str] = set()
+    for number, message in enumerate(messages):
+        if isinstance(message, AssistantMessage):
+            known.update(call.id for call in message.calls())
+        elif isinstance(message, FunctionMessage):
+            if _legacy_id(message.name) not in known:
+                raise _without_call(f"messages[{number}].name", message.name)
+        elif isinstance(message, ToolMessage) and message.tool_call_id not in known:
+            raise _without_call(f"messages[{number}].tool_call_id", message.tool_call_id)
+
+
+def _without_call(param: str, value: str) -> PydanticCustomError:
+    text = f"no message of the assistant before it has a call '{value}'"
+    return PydanticCustomError("bad_value", "{text}", {"text": text, "param": param})
 
 
 def _named(form: dict[str, Any], name: str | None) -> dict[str, Any]:
@@ -191,7 +273,8 @@ _ByRole = Annotated[
     | Annotated[SystemMessage, Tag(TAG + "developer")]
     | Annotated[UserMessage, Tag(TAG + "user")]
     | Annotated[AssistantMessage, Tag(TAG + "assistant")]
-    | Annotated[ToolMessage, Tag(TAG + "tool")],
+    | Annotated[ToolMessage, Tag(TAG + "tool")]
+    | Annotated[FunctionMessage, Tag(TAG + "function")],
     Discriminator(_tag),
 ]
 

@@ -74,29 +74,46 @@ _SHARED: dict[str, Rule] = {
     "json_schema": Inert(),
     "use_beam_search": Inert((False,)),
     "truncate_prompt_tokens": Inert(),
-    "prompt_logprobs": Inert(),
 }
 
 CHAT: Mapping[str, Rule] = {
     **_SHARED,
-    "tools": Inert(([],)),
-    "tool_choice": Inert(),
-    "parallel_tool_calls": _FLAG,
-    "functions": Inert(([],)),
-    "function_call": Inert(),
     "modalities": Inert((["text"],)),
     "audio": Inert(),
     "prediction": Inert(),
     "moderation": Inert(),
-    "reasoning_effort": Inert(),
     "verbosity": Inert(),
     "web_search_options": Inert(),
 }
 
-COMPLETIONS: Mapping[str, Rule] = {
-    **_SHARED,
-    "suffix": Inert(("",)),
+COMPLETIONS: Mapping[str, Rule] = _SHARED
+
+_POOLING: dict[str, Rule] = {
+    "user": _TEXT,
+    "safety_identifier": _TEXT,
+    "truncate_prompt_tokens": Inert(),
+    "truncation": Inert((False,)),
+    "priority": Inert((0,)),
 }
+
+EMBEDDINGS: Mapping[str, Rule] = {
+    **_POOLING,
+    "messages": Inert(),
+    "normalize": Inert((True,)),
+    "normalized": Inert((True,)),
+    "add_special_tokens": Inert((True,)),
+    "embedding_type": Inert(("float",)),
+    "embedding_types": Inert((["float"],)),
+}
+
+RERANK: Mapping[str, Rule] = {
+    **_POOLING,
+    "max_tokens_per_doc": Inert(),
+    "max_chunks_per_doc": Inert(),
+    "rank_fields": Inert((["text"],)),
+}
+
+SCORE: Mapping[str, Rule] = _POOLING
 
 
 def settle(

@@ -78,7 +78,7 @@ def _refusal(error: ValidationError, sent_as: Mapping[str, str]) -> RequestError
     first = error.errors(include_url=False, include_context=True)[0]
     context = first.get("ctx", {})
     # A check across fields names its culprit itself.
-    inside = (context["inside"],) if "inside" in context else ()
+    inside = context.get("inside", ())
     param = context.get("param") or path((*first["loc"], *inside)) or None
     param = sent_as.get(param, param) if param else None
     kind = first["type"]

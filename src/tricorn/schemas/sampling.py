@@ -63,7 +63,10 @@ class GenerationRequest(RequestModel):
     min_tokens: Integer = Field(0, ge=0, lt=2**31)
     ignore_eos: Boolean = False
     stop_token_ids: TokenIds = Field([], max_length=128)
+    prompt_logprobs: Integer | None = Field(None, ge=0, le=20)
     structured_outputs: StructuredOutputs | None = None
+    priority: Integer = Field(0, ge=-(2**31), lt=2**31)
+    """Lower ones get a place in the batch first."""
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -72,6 +75,8 @@ class GenerationRequest(RequestModel):
         limit = self.token_limit()
         if limit is not None and self.min_tokens > limit:
             raise across("min_tokens", f"it is above the limit of {limit} tokens")
+        if self.prompt_logprobs is not None and self.stream:
+            raise across("prompt_logprobs", "a stream does not have them")
         if self.structured_outputs and self.response_format and self.response_format.constraint():
             raise across(
                 "structured_outputs", "it cannot be combined with a 'response_format' of its own"
@@ -85,6 +90,10 @@ class GenerationRequest(RequestModel):
     def logprob_count(self) -> int | None:
         """As `SamplingParams.logprobs`."""
         return None
+
+    def prompt_logprob_count(self) -> int | None:
+        """As `GenerateRequest.prompt_logprobs`."""
+        return self.prompt_logprobs
 
     def constraint(self) -> Constraint | None:
         """What the answer must look like; None: like anything."""

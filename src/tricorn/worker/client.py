@@ -11,11 +11,12 @@ import itertools
 import queue
 import socket
 import threading
+from collections.abc import Callable
 
 import msgspec
 import structlog
 
-from tricorn.engines.base import EngineStats, SamplingParams
+from tricorn.engines.base import Adapter, EngineStats, SamplingParams
 from tricorn.errors import EngineLost
 from tricorn.wire import FrameReader, connect, pack
 from tricorn.worker import protocol
@@ -64,17 +65,38 @@ class EngineClient:
         sampling: SamplingParams,
         inbox: queue.SimpleQueue[object],
         prompt_text: bool = False,
+        priority: int = 0,
+        prompt_logprobs: int | None = None,
+        adapter: Adapter | None = None,
     ) -> int:
         """Send a request; its number. EngineLost when the connection is gone."""
         number = next(_numbers)
-        op = protocol.Start(number, request_id, prompt, sampling, prompt_text)
+        op = protocol.Start(
+            number,
+            request_id,
+            prompt,
+            sampling,
+            prompt_text,
+            adapter=adapter,
+            priority=priority,
+            prompt_logprobs=prompt_logprobs,
+        )
+        self._begin(op, inbox)
+        return number
+
+    def ask(self, make: Callable[[int], protocol.Request], inbox: queue.SimpleQueue[object]) -> int:
+        """As `start`, with the request that `make` gives for its number."""
+        number = next(_numbers)
+        self._begin(make(number), inbox)
+        return number
+
+    def _begin(self, op: protocol.Request, inbox: queue.SimpleQueue[object]) -> None:
         with self._state:
             if self._lost:
                 raise EngineLost("the engine process is gone")
-            self._inboxes[number] = inbox
+            self._inboxes[op.id] = inbox
         # A connection that breaks here ends this request by its event, as it does all the others.
         self._send(op)
-        return number
 
     def cancel(self, number: int) -> None:
         """Stop a request: no more events of it. Nothing happens when it has ended."""

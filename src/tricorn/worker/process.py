@@ -7,13 +7,16 @@ import os
 import signal
 from collections.abc import Callable
 
+import msgspec
 import structlog
 
-from tricorn.engines.base import EngineStats, InferenceEngine, LoadedModel
+from tricorn.chat.tools import recognise
+from tricorn.engines.base import Adapter, EngineStats, InferenceEngine, LoadedModel
 from tricorn.engines.registry import create
 from tricorn.errors import EngineLost, ModelLoadFailed, TricornError
 from tricorn.manager import protocol as control
 from tricorn.wire import open_connection, pack, read_frame
+from tricorn.worker import parking
 from tricorn.worker.protocol import Launch
 from tricorn.worker.server import WorkerServer
 
@@ -38,7 +41,9 @@ async def run(launch: Launch) -> int:
         asyncio.get_running_loop().add_signal_handler(
             number, stopping.set if number == signal.SIGTERM else lambda: None
         )
-    manager = asyncio.create_task(_obey(reader, stopping))
+    dropped: asyncio.Queue[Adapter] = asyncio.Queue()
+    orders: asyncio.Queue[parking.Order] = asyncio.Queue()
+    manager = asyncio.create_task(_obey(reader, stopping, dropped, orders))
     tell(control.Loading(0.0))
     try:
         engine, model = await _load(launch)
@@ -57,11 +62,16 @@ async def run(launch: Launch) -> int:
     server = WorkerServer(engine, model, secret=launch.data_secret, on_lost=on_lost)
     address = await server.listen(launch.data_address)
     tell(control.Ready(address, model))
-    log.info("ready", model=launch.spec.id, address=address, **model.details)
+    dialect = {"tools": model.dialect.tools, "reasoning": model.dialect.reasoning}
+    log.info("ready", model=launch.spec.id, address=address, **dialect, **model.details)
 
     reporter = asyncio.create_task(_report(engine, tell, on_lost))
+    dropping = asyncio.create_task(_drop(engine, dropped))
+    following = asyncio.create_task(parking.follow(engine, orders, tell))
     await stopping.wait()
     reporter.cancel()
+    dropping.cancel()
+    following.cancel()
     manager.cancel()
     if lost.is_set():
         return EXIT_ENGINE_LOST
@@ -77,7 +87,8 @@ async def run(launch: Launch) -> int:
 async def _load(launch: Launch) -> tuple[InferenceEngine, LoadedModel]:
     engine = create(launch.spec.engine)
     try:
-        return engine, await engine.load(launch.spec)
+        model = await engine.load(launch.spec)
+        return engine, msgspec.structs.replace(model, dialect=recognise.dialect(model))
     except TricornError:
         raise
     except Exception as error:
@@ -90,12 +101,32 @@ def _end(lost: asyncio.Event, stopping: asyncio.Event) -> None:
     stopping.set()
 
 
-async def _obey(reader: asyncio.StreamReader, stopping: asyncio.Event) -> None:
-    """Wait for `Stop`. A manager that is gone means the same."""
+async def _obey(
+    reader: asyncio.StreamReader,
+    stopping: asyncio.Event,
+    dropped: asyncio.Queue[Adapter],
+    orders: asyncio.Queue[parking.Order],
+) -> None:
+    """Until `Stop`. A manager that is gone means the same."""
     while (payload := await read_frame(reader)) is not None:
-        if isinstance(control.decode_manager(payload), control.Stop):
+        message = control.decode_manager(payload)
+        if isinstance(message, control.Stop):
             break
+        if isinstance(message, control.DropAdapter):
+            dropped.put_nowait(message.adapter)
+        elif isinstance(message, control.Park | control.Wake):
+            orders.put_nowait(message)
     stopping.set()
+
+
+async def _drop(engine: InferenceEngine, dropped: asyncio.Queue[Adapter]) -> None:
+    """Hand on which adapters are gone, one after the other, to an engine that is loaded."""
+    while True:
+        adapter = await dropped.get()
+        try:
+            await engine.drop_adapter(adapter)
+        except TricornError as error:  # `_report` learns of a lost engine by itself
+            log.warning("an adapter was not dropped", adapter=adapter.name, error=error.message)
 
 
 async def _report(

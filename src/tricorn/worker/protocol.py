@@ -8,11 +8,19 @@ A lost connection cancels everything it carried.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
-from tricorn.engines.base import Adapter, EngineStats, ModelSpec, SamplingParams, TokenDelta
+from tricorn.chat.pieces import Reading
+from tricorn.engines.base import (
+    Adapter,
+    EngineStats,
+    ModelSpec,
+    SamplingParams,
+    TokenDelta,
+)
+from tricorn.engines.base import (
+    ChatPrompt as ChatPrompt,
+)
 from tricorn.errors import ErrorInfo
 
 
@@ -30,17 +38,6 @@ class Launch(msgspec.Struct, frozen=True):
     log_json: bool = False
 
 
-class ChatPrompt(msgspec.Struct, frozen=True, tag="chat"):
-    """Rendered with the model's chat template in the engine worker."""
-
-    messages: list[dict[str, Any]]
-    """OpenAI's shape, with the content already reduced to a string or None."""
-    tools: list[dict[str, Any]] | None = None
-    add_generation_prompt: bool = True
-    continue_final_message: bool = False
-    template_kwargs: dict[str, Any] = {}
-
-
 class TextPrompt(msgspec.Struct, frozen=True, tag="text"):
     text: str
 
@@ -49,7 +46,14 @@ class TokenPrompt(msgspec.Struct, frozen=True, tag="tokens"):
     token_ids: list[int]
 
 
-Prompt = ChatPrompt | TextPrompt | TokenPrompt
+class FillPrompt(msgspec.Struct, frozen=True, tag="fill"):
+    """What comes between two texts is wanted; only of models with `LoadedModel.fill_tokens`."""
+
+    before: str | list[int]
+    after: str
+
+
+Prompt = ChatPrompt | TextPrompt | TokenPrompt | FillPrompt
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
@@ -69,11 +73,55 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     prompt_logprobs: int | None = None
 
 
+class Embed(msgspec.Struct, frozen=True, tag="embed"):
+    """Answered by `Vectors`, in the prompts' order."""
+
+    id: int
+    request_id: str
+    prompts: list[TextPrompt | TokenPrompt]
+    dimensions: int | None = None
+    """Cut the vectors to this length; only what `LoadedModel.shorter_dimensions` allows."""
+
+
+class Score(msgspec.Struct, frozen=True, tag="score"):
+    """Answered by one `Scored`. A single query goes with every document, several with one each."""
+
+    id: int
+    request_id: str
+    queries: list[str]
+    documents: list[str]
+    params: tuple[str, str] = ("query", "documents")
+    """The request's fields that they came from, for errors."""
+
+
+class Tokenize(msgspec.Struct, frozen=True, tag="tokenize"):
+    """Answered by one `Tokenized`."""
+
+    id: int
+    request_id: str
+    prompt: Prompt
+    add_special: bool = True
+    """Add what the tokenizer puts around a plain prompt."""
+    pieces: bool = False
+    """Ask for each token's own bytes."""
+
+
+class Detokenize(msgspec.Struct, frozen=True, tag="detokenize"):
+    """Answered by one `Detokenized`."""
+
+    id: int
+    request_id: str
+    token_ids: list[int]
+
+
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     id: int
 
 
-Op = Hello | Start | Cancel
+Request = Start | Embed | Score | Tokenize | Detokenize
+"""Each is ended by `Finished` or `Failed`."""
+
+Op = Hello | Request | Cancel
 
 
 class Started(msgspec.Struct, frozen=True, array_like=True, tag="s"):
@@ -82,6 +130,10 @@ class Started(msgspec.Struct, frozen=True, array_like=True, tag="s"):
     id: int
     prompt_tokens: int
     prompt_text: str | None = None
+    first_token: bytes | None = None
+    """The prompt's first token, where `prompt_logprobs` was asked for: they begin at the second."""
+    reading: Reading | None = None
+    """How the answer is to be read; None: its text is what it says."""
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, tag="d"):
@@ -89,8 +141,37 @@ class Delta(msgspec.Struct, frozen=True, array_like=True, tag="d"):
     delta: TokenDelta
 
 
+class Vectors(msgspec.Struct, frozen=True, array_like=True, tag="v"):
+    """The next vectors of an `Embed`."""
+
+    id: int
+    vectors: list[bytes]
+    """Each packed: float32, little-endian."""
+    prompt_tokens: int
+    """Of the prompts that these belong to."""
+
+
+class Scored(msgspec.Struct, frozen=True, array_like=True, tag="r"):
+    id: int
+    scores: list[float]
+    prompt_tokens: int
+
+
+class Tokenized(msgspec.Struct, frozen=True, array_like=True, tag="t"):
+    id: int
+    token_ids: list[int]
+    pieces: list[bytes] | None = None
+    text: str | None = None
+    """Of a chat: what the model's template made of it."""
+
+
+class Detokenized(msgspec.Struct, frozen=True, array_like=True, tag="u"):
+    id: int
+    text: str
+
+
 class Finished(msgspec.Struct, frozen=True, array_like=True, tag="f"):
-    """Every sequence of the request has ended."""
+    """The request is done: every sequence of it has ended."""
 
     id: int
 
@@ -100,7 +181,7 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="e"):
     error: ErrorInfo
 
 
-Event = Started | Delta | Finished | Failed
+Event = Started | Delta | Vectors | Scored | Tokenized | Detokenized | Finished | Failed
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):

@@ -9,6 +9,7 @@ import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 import structlog
@@ -17,7 +18,9 @@ from tricorn.engines.base import InferenceEngine, LoadedModel
 from tricorn.errors import EngineLost, InternalError, TricornError
 from tricorn.wire import FrameError, pack, read_frame
 from tricorn.worker import protocol
+from tricorn.worker.pooling import Pooler
 from tricorn.worker.prepare import Preparer
+from tricorn.worker.tokenising import detokenized, tokenized
 
 HELLO_TIMEOUT_S = 5.0
 
@@ -44,6 +47,7 @@ class WorkerServer:
         self.preparer = Preparer(engine, model)
         # Rendering and tokenising of a long prompt must not hold up the other streams' frames.
         self.preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+        self.pooler = Pooler(engine, model, self.preparer, self.preparing)
         self._numbers = itertools.count(1)
         self._server: asyncio.Server | None = None
 
@@ -105,7 +109,7 @@ class _Connection:
         try:
             while (payload := await read_frame(self._reader)) is not None:
                 op = protocol.decode_op(payload)
-                if isinstance(op, protocol.Start):
+                if isinstance(op, protocol.Request):
                     self._begin(op)
                 elif isinstance(op, protocol.Cancel) and op.id in self._requests:
                     self._requests[op.id].cancel()
@@ -115,36 +119,58 @@ class _Connection:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    def _begin(self, start: protocol.Start) -> None:
-        task = asyncio.create_task(self._request(start))
-        self._requests[start.id] = task
+    def _begin(self, op: protocol.Request) -> None:
+        task = asyncio.create_task(self._request(op))
+        self._requests[op.id] = task
         # Not in the task's `finally`: one that is cancelled before its first turn never runs.
-        task.add_done_callback(lambda _task: self._requests.pop(start.id, None))
+        task.add_done_callback(lambda _task: self._requests.pop(op.id, None))
 
-    async def _request(self, start: protocol.Start) -> None:
+    async def _request(self, op: protocol.Request) -> None:
         try:
-            await self._generate(start)
-            self._send(protocol.Finished(start.id))
+            await self._answer(op)
+            self._send(protocol.Finished(op.id))
         except EngineLost as error:
-            self._send(protocol.Failed(start.id, error.info()))
+            self._send(protocol.Failed(op.id, error.info()))
             self._server.on_lost()
         except TricornError as error:
-            self._send(protocol.Failed(start.id, error.info()))
+            self._send(protocol.Failed(op.id, error.info()))
         except Exception as error:
-            log.exception("request failed", request_id=start.request_id)
+            log.exception("request failed", request_id=op.request_id)
             failure = InternalError(f"the engine worker failed on this request: {error}")
-            self._send(protocol.Failed(start.id, failure.info()))
+            self._send(protocol.Failed(op.id, failure.info()))
+
+    async def _answer(self, op: protocol.Request) -> None:
+        server = self._server
+        in_thread = partial(asyncio.get_running_loop().run_in_executor, server.preparing)
+        match op:
+            case protocol.Start():
+                await self._generate(op)
+            case protocol.Embed():
+                async for vectors in server.pooler.embed(op):
+                    self._send(vectors)
+            case protocol.Score():
+                self._send(await server.pooler.score(op))
+            case protocol.Tokenize():
+                rendered = await server.preparer.render(op)
+                self._send(await in_thread(tokenized, server.engine, server.preparer, op, rendered))
+            case protocol.Detokenize():
+                self._send(await in_thread(detokenized, server.engine, server.preparer, op))
 
     async def _generate(self, start: protocol.Start) -> None:
         server = self._server
         loop = asyncio.get_running_loop()
         # Two gateways may use the same number, and a retried request the same request id.
         engine_id = f"{self._number}.{start.id}"
+        rendered = await server.preparer.render(start)
         request = await loop.run_in_executor(
-            server.preparing, server.preparer.prepare, start, engine_id
+            server.preparing, server.preparer.prepare, start, engine_id, rendered
         )
         text = server.preparer.prompt_text(request) if start.prompt_text else None
-        self._send(protocol.Started(start.id, len(request.prompt_token_ids), text))
+        scored = start.prompt_logprobs is not None
+        first = server.preparer.first_token(request) if scored else None
+        ids = request.prompt_token_ids
+        reading = server.preparer.reading(start, ids)
+        self._send(protocol.Started(start.id, len(ids), text, first, reading))
         async with contextlib.aclosing(server.engine.generate(request)) as deltas:  # type: ignore[type-var]
             async for delta in deltas:
                 self._send(protocol.Delta(start.id, delta))

@@ -263,6 +263,17 @@ def test_a_stop_string_ends_it(core: LlamaCppCore) -> None:
     assert answers.end("a") == ("stop", "-")
 
 
+@pytest.mark.parametrize("shown", [(), (3,)])
+def test_control_tokens_are_shown_on_demand(core: LlamaCppCore, shown: tuple[int, ...]) -> None:
+    """A grammar can ask for one, and its name is a part of the text where that is wanted."""
+    grammar = Constraint("grammar", 'start: "a" (<[3]> | "<repo_name>") "b"')
+    bias = {3: 50.0}
+    text = alone(
+        core, FRANCE, constraint=grammar, max_tokens=20, shown_tokens=shown, logit_bias=bias
+    )
+    assert text == ("a<repo_name>b" if shown else "ab")
+
+
 @pytest.mark.parametrize("ban", [{"min_tokens": 10}, {"ignore_eos": True}])
 def test_nothing_follows_a_finished_answer(core: LlamaCppCore, ban: dict[str, Any]) -> None:
     """min_tokens and ignore_eos cannot break a constraint; where there is a choice they hold."""

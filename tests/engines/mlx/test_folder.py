@@ -116,3 +116,17 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(ModelLoadFailed, match=r"model\.gguf is not a folder"):
         read(file)
+
+
+@pytest.mark.parametrize(
+    ("config", "matryoshka"),
+    [
+        ({}, False),
+        ({"is_matryoshka": True}, True),
+        ({"matryoshka_dimensions": [64, 128]}, (64, 128)),
+    ],
+)
+def test_vectors_that_may_be_cut(tmp_path: Path, config: dict[str, Any], matryoshka: Any) -> None:
+    """As vLLM's users write it into config.json too."""
+    found = read(folder(tmp_path, config_json={"model_type": "x", **config}))
+    assert found.matryoshka == matryoshka

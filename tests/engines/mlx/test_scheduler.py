@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tricorn.engines.base import GenerateRequest, SamplingParams
+from tricorn.engines.base import GenerateRequest, SamplingParams, TokenLogprob
 from tricorn.engines.mlx.memory import CacheCost, Layer
 from tricorn.engines.mlx.prefixes import PrefixCache
 from tricorn.engines.mlx.scheduler import Scheduler, Sequence
+from tricorn.engines.prompt_logprobs import PromptLogprobs
 
 COST = CacheCost((Layer(1),))
 PROMPT = list(range(100, 140))
@@ -24,13 +25,17 @@ def scheduler(
     )
 
 
-def sequence(tokens: list[int], name: str = "r", *, max_tokens: int | None = 8) -> Sequence:
-    request = GenerateRequest(name, tokens, SamplingParams(max_tokens=max_tokens))
+def sequence(
+    tokens: list[int], name: str = "r", *, max_tokens: int | None = 8, priority: int = 0
+) -> Sequence:
+    request = GenerateRequest(
+        name, tokens, SamplingParams(max_tokens=max_tokens), priority=priority
+    )
     return Sequence(request, 0, list(tokens))
 
 
-def numbered(number: int, length: int = 10) -> Sequence:
-    return sequence([number] * length, str(number))
+def numbered(number: int, length: int = 10, *, priority: int = 0) -> Sequence:
+    return sequence([number] * length, str(number), priority=priority)
 
 
 def test_first_come_first_served_up_to_the_batch() -> None:
@@ -75,7 +80,7 @@ def test_the_youngest_goes_back_to_wait_when_memory_runs_short() -> None:
     old.tokens += [1] * 156
     assert it.make_room() is young
     assert it.make_room() is None
-    assert it.waiting[0] is young
+    assert next(iter(it.waiting)) is young
     assert it.preemptions == 1
     assert it.admit() == []
     it.end(old)
@@ -148,3 +153,47 @@ def test_the_share_in_use() -> None:
     it.add(numbered(1))
     it.admit()
     assert it.share_in_use == 0.25
+
+
+def test_a_better_priority_is_admitted_first() -> None:
+    """Whoever came before it, as soon as a place is free."""
+    it = scheduler(max_running=1)
+    it.add(numbered(1))
+    it.admit()
+    it.add(numbered(2, priority=1))
+    it.add(numbered(3, priority=-1))
+    it.end(it.running[0])
+    assert [a.sequence.request.request_id for a in it.admit()] == ["3"]
+
+
+def test_the_worst_priority_goes_back_when_memory_runs_short() -> None:
+    """Though another one is younger; and it comes back before its equals."""
+    it = scheduler(steps=3)
+    better, worse, young = (numbered(n, 100, priority=p) for n, p in ((1, 0), (2, 1), (3, 0)))
+    for one in (better, worse, young):
+        it.add(one)
+    it.admit()
+    it.add(numbered(4, priority=1))
+    better.tokens += [1] * 156
+    assert it.make_room() is worse
+    assert [x.request.request_id for x in it.waiting] == ["2", "4"]
+    assert it.running == [better, young]
+
+
+def test_a_scored_prompt_shares_nothing_until_it_was_seen() -> None:
+    """Its logits are in no cache, so that it neither takes one nor waits for one; afterwards, and
+    for those that come later, it is a prompt like any."""
+    it = scheduler()
+    it.prefixes.add(PROMPT, "cache", 1)
+    first = sequence(PROMPT, "first")
+    first.prompt_logprobs = PromptLogprobs(0)
+    second = sequence(PROMPT, "second")
+    second.prompt_logprobs = PromptLogprobs(0)
+    it.add(first)
+    it.add(second)
+    assert [(a.source, a.length) for a in it.admit()] == [(None, 0), (None, 0)]
+    first.prompt_logprobs.take(PROMPT, len(PROMPT), lambda _at, token: TokenLogprob(b"", 0, token))
+    assert not first.scores_prompt
+    it.end(first)
+    it.add(first)
+    assert [a.length for a in it.admit()] == [len(PROMPT) - 1]

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tricorn.engines.base import EngineOptions
-from tricorn.engines.vllm.options import AUTO_CONTEXT, GIB, engine_args, environment, plain
+from tricorn.engines.base import Adapter, EngineOptions
+from tricorn.engines.vllm.options import (
+    AUTO_CONTEXT,
+    GIB,
+    engine_args,
+    environment,
+    plain,
+    without_adapters,
+)
 from tricorn.errors import ModelLoadFailed
 
 KNOWN = ["model", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "enforce_eager"]
@@ -37,9 +44,60 @@ def test_engine_args_win() -> None:
     assert (args["max_model_len"], args["enforce_eager"]) == (512, False)
 
 
+def test_requests_have_priorities_unless_the_policy_is_given() -> None:
+    """vLLM's own default would pass them over."""
+    args = engine_args(EngineOptions(), "m", KNOWN, on_cpu=False)
+    assert args["scheduling_policy"] == "priority"
+    given = EngineOptions(engine_args={"scheduling_policy": "fcfs"})
+    args = engine_args(given, "m", [*KNOWN, "scheduling_policy"], on_cpu=False)
+    assert args["scheduling_policy"] == "fcfs"
+
+
+def test_sleep_mode_is_on_where_there_is_one() -> None:
+    """Unless it is left out by name."""
+    given = EngineOptions(engine_args={"enable_sleep_mode": False})
+    known = [*KNOWN, "enable_sleep_mode"]
+    assert "enable_sleep_mode" not in engine_args(EngineOptions(), "m", known, on_cpu=False)
+    for options, expected in ((EngineOptions(), True), (given, False)):
+        args = engine_args(options, "m", known, on_cpu=False, can_sleep=True)
+        assert args["enable_sleep_mode"] is expected
+
+
 def test_on_the_cpu_nothing_is_compiled() -> None:
     """It would take minutes at every start."""
     assert engine_args(EngineOptions(), "m", KNOWN, on_cpu=True)["enforce_eager"] is True
+
+
+LORA = ["enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras"]
+
+
+def lora(*ranks: int, **given: object) -> dict[str, object]:
+    """What is set of it for adapters of these ranks."""
+    adapters = [Adapter(f"{rank}", "", rank, 1) for rank in ranks]
+    options = EngineOptions(engine_args=given)
+    args = engine_args(options, "m", KNOWN + LORA, on_cpu=False, adapters=adapters)
+    return {name: args[name] for name in LORA if name in args}
+
+
+@pytest.mark.parametrize(
+    ("ranks", "room"), [((4,), 16), ((16, 8), 16), ((17,), 32), ((8, 300), 320), ((1000,), 512)]
+)
+def test_room_for_adapters(ranks: tuple[int, ...], room: int) -> None:
+    """For the largest rank, in the steps that vLLM knows."""
+    expected = {"enable_lora": True, "max_lora_rank": room, "max_loras": 4, "max_cpu_loras": 16}
+    assert lora(*ranks) == expected
+
+
+def test_room_for_adapters_as_it_is_given() -> None:
+    """engine_args go before; without adapters there is room only where it is asked for."""
+    assert lora() == {}
+    assert lora(8, enable_lora=False) == {"enable_lora": False}
+    assert lora(enable_lora=True)["max_lora_rank"] == 16
+    given = lora(8, max_lora_rank=64, max_loras=20)
+    assert given == {
+        "enable_lora": True, "max_lora_rank": 64, "max_loras": 20, "max_cpu_loras": 20
+    }  # fmt: skip
+    assert without_adapters({"model": "m"} | given) == {"model": "m"}
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tricorn.engines.base import GenerateRequest, SamplingParams, TokenDelta
+from tricorn.engines.base import GenerateRequest, SamplingParams, TokenDelta, TokenLogprob
 from tricorn.engines.vllm.outputs import OutputReader
 from tricorn.engines.vllm.tokens import TokenBytes
 from tricorn.errors import EngineGenerateError
@@ -18,6 +18,7 @@ TOKENS = TokenBytes("abcdef".__getitem__, added={}, control=[5], byte_level=True
 @dataclass
 class Logprob:
     logprob: float
+    rank: int | None = None
 
 
 @dataclass
@@ -34,6 +35,8 @@ class Completion:
 class Output:
     outputs: list[Completion]
     num_cached_tokens: int | None = None
+    prompt_token_ids: list[int] | None = None
+    prompt_logprobs: list[Mapping[int, Logprob] | None] | None = None
 
 
 def reader(**sampling: object) -> OutputReader:
@@ -110,3 +113,34 @@ def test_a_sequence_that_vllm_gave_up() -> None:
     """Is an error of this request, not an end."""
     with pytest.raises(EngineGenerateError, match="abort"):
         read(reader(), Completion(finish_reason="abort"))
+
+
+@pytest.mark.parametrize("max_tokens", [0, 4])
+def test_prompt_logprobs(max_tokens: int) -> None:
+    """With the very first delta, from the second token on; control tokens by name, with ranks."""
+    sampling = SamplingParams(n=2, seed=1, max_tokens=max_tokens)
+    read_by = OutputReader(GenerateRequest("r", [0, 1, 5], sampling, prompt_logprobs=1), TOKENS)
+    known: list[Mapping[int, Logprob] | None] = [
+        None,
+        {1: Logprob(-2.0, 3), 0: Logprob(-0.5, 1)},
+        {5: Logprob(-0.25, 1)},
+    ]
+    # Without an answer vLLM computes one sequence, whatever n is.
+    completions = [Completion("a", [0]), Completion("b", [1], index=1)][: 2 if max_tokens else 1]
+    first, second = read_by.read(Output(completions, 0, [0, 1, 5], known))
+    assert first.prompt_logprobs == [
+        TokenLogprob(b"b", -2.0, 1, [TokenLogprob(b"a", -0.5, 0)], 3),
+        TokenLogprob(b"f", -0.25, 5, [TokenLogprob(b"f", -0.25, 5)], 1),
+    ]
+    assert second.prompt_logprobs is None
+    later = read_by.read(Output([Completion("c", [2])], 0, [0, 1, 5], []))
+    assert all(delta.prompt_logprobs is None for delta in later)
+
+
+def test_no_prompt_logprobs_unasked() -> None:
+    """And none of a prompt with a single token: an empty list."""
+    [delta] = reader().read(Output([Completion("a", [0])], 0, [1], None))
+    assert delta.prompt_logprobs is None
+    request = GenerateRequest("r", [1], SamplingParams(), prompt_logprobs=0)
+    [delta] = OutputReader(request, TOKENS).read(Output([Completion("a", [0])], 0, [1], [None]))
+    assert delta.prompt_logprobs == []

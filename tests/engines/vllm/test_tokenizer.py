@@ -29,6 +29,9 @@ class HfTokenizer:
     def convert_ids_to_tokens(self, token: int) -> str:
         return PIECES[token]
 
+    def convert_tokens_to_ids(self, name: str) -> int:
+        return PIECES.index(name) if name in PIECES else 3  # as if that were its unknown token
+
     def encode(
         self, text: str, *, add_special_tokens: bool, split_special_tokens: bool
     ) -> list[int]:
@@ -51,6 +54,12 @@ def test_facts() -> None:
     tokenizer = Tokenizer(HfTokenizer())
     assert (tokenizer.bos_token, tokenizer.eos_token) == ("<s>", "</s>")
     assert tokenizer.adds_bos()
+
+
+def test_the_id_of_a_name() -> None:
+    """None where the tokenizer can only give its unknown token."""
+    tokenizer = Tokenizer(HfTokenizer())
+    assert [tokenizer.id_of(name) for name in ("<s>", "b", "<fim_prefix>")] == [0, 3, None]
 
 
 def test_chat_template() -> None:

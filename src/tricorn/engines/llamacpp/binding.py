@@ -18,6 +18,7 @@ import numpy.typing as npt
 from llguidance import LLTokenizer
 from llguidance.llamacpp import lltokenizer_from_vocab
 
+from tricorn.engines.base import FillTokens
 from tricorn.engines.llamacpp.options import LlamaOptions
 from tricorn.engines.llamacpp.parked import State
 from tricorn.errors import ModelLoadFailed
@@ -33,7 +34,7 @@ _last_error = ""
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator] # llama_cpp has no stubs
-def _on_log(level: int, text: bytes, _user_data: Any) -> None:
+def on_log(level: int, text: bytes, _user_data: Any) -> None:
     # llama.cpp explains a failed load only in its log; its chatter is not for ours.
     global _last_error
     if level == _GGML_LEVEL_ERROR:
@@ -49,7 +50,7 @@ class Model:
     """Weights and vocabulary."""
 
     def __init__(self, path: Path, options: LlamaOptions) -> None:
-        llama_cpp.llama_log_set(_on_log, ctypes.c_void_p(0))
+        llama_cpp.llama_log_set(on_log, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         if options.numa:
             llama_cpp.llama_numa_init(options.numa)
@@ -69,8 +70,7 @@ class Model:
             llama_cpp.llama_model_is_recurrent(self.pointer)
             or llama_cpp.llama_model_is_hybrid(self.pointer)
         )
-        if not llama_cpp.llama_model_has_decoder(self.pointer):
-            raise ModelLoadFailed(f"{path.name} has no decoder: it cannot generate text")
+        self.has_decoder: bool = llama_cpp.llama_model_has_decoder(self.pointer)
         self.end_tokens = frozenset(
             token
             for token in range(self.vocab_size)
@@ -78,8 +78,10 @@ class Model:
         )
         self._pieces: dict[int, bytes] = {}
 
-    def chat_template(self) -> str | None:
-        text = llama_cpp.llama_model_chat_template(self.pointer, None)
+    def template(self, name: str | None = None) -> str | None:
+        """The chat template, or one that the file has under another name."""
+        key = None if name is None else name.encode()
+        text = llama_cpp.llama_model_chat_template(self.pointer, key)
         return text.decode() if text else None
 
     def adds_bos(self) -> bool:
@@ -122,8 +124,16 @@ class Model:
             known = self._pieces[token] = self._piece(token, special=False)
         return known
 
+    def fill_tokens(self) -> FillTokens | None:
+        ids = [
+            int(getattr(llama_cpp, f"llama_vocab_fim_{part}")(self.vocab))
+            for part in ("pre", "suf", "mid")
+        ]
+        return None if min(ids) < 0 else FillTokens(*ids)
+
     def detokenize(self, token_ids: Sequence[int]) -> bytes:
-        return b"".join(self._piece(token, special=True) for token in token_ids)
+        # Negative ones stand for images.
+        return b"".join(self._piece(token, special=True) for token in token_ids if token >= 0)
 
     def _piece(self, token: int, *, special: bool) -> bytes:
         size = 64
@@ -195,13 +205,21 @@ class Context:
         self._filled = 0
         self._abort_flag.raw = b"\0\0"
 
-    def add(self, slot: int, start: int, tokens: list[int], *, logits_at_end: bool) -> int:
+    def add(
+        self,
+        slot: int,
+        start: int,
+        tokens: list[int],
+        *,
+        logits_at_end: bool,
+        all_logits: bool = False,
+    ) -> int:
         """Put tokens at positions `start`… of a sequence; the row of the last one."""
         first, end = self._filled, self._filled + len(tokens)
         self._tokens[first:end] = tokens
         self._positions[first:end] = range(start, start + len(tokens))
-        self._wanted[first:end] = 0
-        self._wanted[end - 1] = logits_at_end
+        self._wanted[first:end] = all_logits
+        self._wanted[end - 1] = logits_at_end or all_logits
         sequence_ids = self._batch.seq_id
         for row in range(first, end):
             sequence_ids[row][0] = slot
@@ -212,6 +230,35 @@ class Context:
         """0, NO_ROOM or ABORTED. DecodeError for everything worse."""
         self._batch.n_tokens = self._filled
         result: int = llama_cpp.llama_decode(self.pointer, self._batch)
+        if result < 0:
+            raise DecodeError(f"llama_decode gave {result}: {_last_error or 'no reason'}")
+        return result
+
+    def decode_embeddings(
+        self, slot: int, start: int, rows: npt.NDArray[np.float32], *, causal: bool
+    ) -> int:
+        """As `decode`, of what stands at positions `start`… of a sequence in place of tokens.
+
+        rows: [positions, width of the model], at most `batch_size` of them.
+        """
+        count, width = rows.shape
+        self.clear()
+        batch = llama_cpp.llama_batch_init(count, width, 1)
+        view = np.ctypeslib.as_array
+        view(batch.embd, (count, width))[:] = rows
+        view(batch.pos, (count,))[:] = range(start, start + count)
+        view(batch.n_seq_id, (count,))[:] = 1
+        view(batch.logits, (count,))[:] = 0
+        for row in range(count):
+            batch.seq_id[row][0] = slot
+        batch.n_tokens = count
+        if not causal:
+            llama_cpp.llama_set_causal_attn(self.pointer, False)
+        try:
+            result: int = llama_cpp.llama_decode(self.pointer, batch)
+        finally:
+            llama_cpp.llama_set_causal_attn(self.pointer, True)
+            llama_cpp.llama_batch_free(batch)
         if result < 0:
             raise DecodeError(f"llama_decode gave {result}: {_last_error or 'no reason'}")
         return result

@@ -9,22 +9,27 @@ from pathlib import Path
 
 from tricorn.chat.text import TextStream
 from tricorn.engines.base import (
+    ChatPrompt,
     EngineStats,
     FinishReason,
     GenerateRequest,
-    InferenceEngine,
     LoadedModel,
     ModelSpec,
+    RenderedChat,
     TokenDelta,
+    TokenLogprob,
 )
 from tricorn.engines.constraints import ConstraintCompiler, Matcher
 from tricorn.engines.llamacpp import binding, options
 from tricorn.engines.llamacpp.kv import KvCache
 from tricorn.engines.llamacpp.loaded import loaded_model
+from tricorn.engines.llamacpp.pictures import Picture
 from tricorn.engines.llamacpp.sampling import Candidates, Sampler, token_logprob
 from tricorn.engines.llamacpp.scheduler import Chunk, Scheduler, Sequence
-from tricorn.engines.stepped import EngineCore, StepOutput, SteppedEngine
-from tricorn.errors import EngineGenerateError, InvalidRequest
+from tricorn.engines.llamacpp.vision import open_vision
+from tricorn.engines.prompt_logprobs import rows_at_once, tell, to_begin
+from tricorn.engines.stepped import EngineCore, StepOutput
+from tricorn.errors import EngineGenerateError, InvalidRequest, ModelLoadFailed
 from tricorn.hardware import facts
 
 WORTH_ABORTING = 64
@@ -34,10 +39,15 @@ others in it would have to be computed again."""
 
 class LlamaCppCore(EngineCore):
     def open(self, spec: ModelSpec) -> LoadedModel:
-        machine = facts.detect()
+        machine = facts.cpu_and_memory()
         cores = machine.physical_cores or 1
         chosen = options.parse(spec.options, cores=cores, device=spec.device)
         self._model = binding.Model(Path(spec.path), chosen)
+        if not self._model.has_decoder:
+            raise ModelLoadFailed(
+                f"{Path(spec.path).name} has no decoder: it cannot generate text. For embeddings, "
+                "its file must say how it pools, or engine_args: {pooling_type: mean}"
+            )
         self._context_length, cells = options.kv_size(
             spec.options.context_length,
             chosen.kv_tokens,
@@ -62,11 +72,13 @@ class LlamaCppCore(EngineCore):
             kv,
             max_running=max_running,
             max_tokens=chosen.n_batch,
+            max_scored=rows_at_once(self._model.vocab_size),
             prefill_budget=prefill_budget,
         )
         self._candidates = Candidates(self._model.vocab_size)
         self._in_prefill: frozenset[str] = frozenset()
         self._prompt_tokens = self._generated_tokens = 0
+        self._vision = open_vision(Path(spec.path), self._model, chosen)
         self._warm_up()
         return loaded_model(
             self._model,
@@ -76,6 +88,8 @@ class LlamaCppCore(EngineCore):
             max_running=max_running,
             prefill_budget=prefill_budget,
             parked_bytes=kv.parked.budget,
+            eye=self._vision.says,
+            sees=self._vision.chats is not None,
         )
 
     def _warm_up(self) -> None:
@@ -86,6 +100,10 @@ class LlamaCppCore(EngineCore):
         self._context.truncate(0, 0)
 
     # --- requests ------------------------------------------------------------------------------
+
+    def render_chat(self, chat: ChatPrompt) -> RenderedChat:
+        assert self._vision.chats is not None
+        return self._vision.chats.render(chat)
 
     def prepare(self, request: GenerateRequest) -> Callable[[], None]:
         constraint, n = request.sampling.constraint, request.sampling.n
@@ -110,17 +128,25 @@ class LlamaCppCore(EngineCore):
                     f"{self._model.vocab_size - 1}",
                     param="logit_bias",
                 )
-        self._prompt_tokens += len(request.prompt_token_ids)
-        for index, matcher in enumerate(matchers):
-            self._scheduler.add(
-                Sequence(
-                    request,
-                    index,
-                    list(request.prompt_token_ids),
-                    matcher=matcher,
-                    text=TextStream(request.sampling.stop),
-                )
+        if request.rendered and request.prompt_logprobs is not None:
+            raise InvalidRequest(
+                "llama.cpp does not tell the probabilities of a prompt with images",
+                param="prompt_logprobs",
             )
+        self._prompt_tokens += len(request.prompt_token_ids)
+        sequences = [
+            Sequence(
+                request,
+                index,
+                list(request.prompt_token_ids),
+                matcher=matcher,
+                text=TextStream(request.sampling.stop, thought=request.sampling.thought),
+                pictures=request.rendered or (),
+            )
+            for index, matcher in enumerate(matchers)
+        ]
+        for sequence in to_begin(request, sequences):
+            self._scheduler.add(sequence)
 
     def abort(self, request_id: str) -> None:
         for sequence in self._scheduler.abort(request_id):
@@ -137,6 +163,16 @@ class LlamaCppCore(EngineCore):
 
     def step(self) -> list[StepOutput]:
         chunks = self._scheduler.plan()
+        texts = [chunk for chunk in chunks if chunk.picture is None]
+        outputs = self._read(texts) if texts else []
+        for chunk in chunks:
+            # Without a slot: it was preempted, or its request failed, a moment ago.
+            if chunk.picture is not None and chunk.sequence.slot is not None:
+                self._see(chunk, chunk.picture)
+        return outputs
+
+    def _read(self, chunks: list[Chunk]) -> list[StepOutput]:
+        """One decode for the tokens of all sequences, and what follows from it."""
         rows = self._fill(chunks)
         result = self._decode(chunks)
         if result:
@@ -150,10 +186,33 @@ class LlamaCppCore(EngineCore):
             self._scheduler.kv.computed(chunk.slot, tokens)
         outputs: list[StepOutput] = []
         for chunk, row in zip(chunks, rows, strict=True):
+            if chunk.sequence.scores_prompt:
+                self._score_prompt(chunk, row)
             # Without a slot: its request failed a moment ago, by another of its n answers.
             if chunk.samples and chunk.sequence.slot is not None:
                 outputs.append(self._advance_or_fail(chunk.sequence, row))
         return outputs
+
+    def _see(self, chunk: Chunk, picture: Picture) -> None:
+        """One decode for a part of a picture."""
+        at = chunk.start - picture.start
+        self._in_prefill = frozenset([chunk.sequence.request.request_id])
+        try:
+            result = self._context.decode_embeddings(
+                chunk.slot.number,
+                chunk.start,
+                picture.embeddings[at : at + chunk.count],
+                causal=not picture.at_once,
+            )
+        finally:
+            self._in_prefill = frozenset()
+        if not result:
+            tokens = chunk.sequence.tokens[chunk.start : chunk.start + chunk.count]
+            self._scheduler.kv.computed(chunk.slot, tokens)
+            return
+        self._scheduler.kv.undo(chunk.slot)
+        if result == binding.NO_ROOM:
+            self._find_room()
 
     def _fill(self, chunks: list[Chunk]) -> list[int]:
         self._context.clear()
@@ -163,6 +222,7 @@ class LlamaCppCore(EngineCore):
                 chunk.start,
                 chunk.sequence.tokens[chunk.start : chunk.start + chunk.count],
                 logits_at_end=chunk.samples,
+                all_logits=chunk.sequence.scores_prompt,
             )
             for chunk in chunks
         ]
@@ -178,12 +238,27 @@ class LlamaCppCore(EngineCore):
 
     def _find_room(self) -> None:
         """llama.cpp found no room where our count says there is: park cached prefixes, then preempt
-        the youngest sequence."""
+        a sequence."""
         kv = self._scheduler.kv
         if not kv.park_idle():
             if len(self._scheduler.running) == 1:
                 raise binding.DecodeError("no room in the KV cache for a single sequence")
             self._scheduler.preempt()
+
+    def _score_prompt(self, chunk: Chunk, last_row: int) -> None:
+        """The logits of all tokens of the chunk are there; `last_row`: those of its last one."""
+        known, end = chunk.sequence.prompt_logprobs, chunk.start + chunk.count
+        assert known is not None
+        alternatives = known.alternatives
+
+        def score(position: int, token: int) -> TokenLogprob:
+            logits = self._context.logits(last_row - (end - 1 - position))
+            return token_logprob(logits, token, alternatives, self._name, ranked=True)
+
+        known.take(chunk.sequence.request.prompt_token_ids, end, score)
+
+    def _name(self, token: int) -> bytes:
+        return self._model.detokenize([token])
 
     def _advance_or_fail(self, sequence: Sequence, row: int) -> StepOutput:
         request_id = sequence.request.request_id
@@ -198,9 +273,12 @@ class LlamaCppCore(EngineCore):
         sampling = sequence.request.sampling
         first = sequence.generated == 0
         cached = sequence.cached_tokens if first else None
+        prompt = tell(sequence, self._scheduler.add) if first else None
         if sampling.max_tokens == 0:
             self._end(sequence)
-            return TokenDelta(sequence.index, "", [], "length", cached_tokens=cached)
+            return TokenDelta(
+                sequence.index, "", [], "length", cached_tokens=cached, prompt_logprobs=prompt
+            )
         logits = self._context.logits(row)
         if sequence.sampler is None:
             sequence.sampler = self._sampler(sequence)
@@ -216,7 +294,7 @@ class LlamaCppCore(EngineCore):
         text, finish, reason = self._text_and_end(sequence, token)
         if finish is not None:
             self._end(sequence)
-        return TokenDelta(sequence.index, text, [token], finish, reason, logprobs, cached)
+        return TokenDelta(sequence.index, text, [token], finish, reason, logprobs, cached, prompt)
 
     def _text_and_end(
         self, sequence: Sequence, token: int
@@ -227,7 +305,9 @@ class LlamaCppCore(EngineCore):
             return sequence.text.finish(), "stop", None
         if token in sampling.stop_token_ids and may_stop:
             return sequence.text.finish(), "stop", token
-        text, stop = sequence.text.push(self._model.piece(token), check_stop=may_stop)
+        shown = token in sampling.shown_tokens
+        piece = self._model.detokenize([token]) if shown else self._model.piece(token)
+        text, stop = sequence.text.push(piece, check_stop=may_stop)
         if stop is not None:
             return text, "stop", stop
         full = len(sequence.tokens) >= self._context_length
@@ -241,7 +321,7 @@ class LlamaCppCore(EngineCore):
             sequence.request.sampling,
             sequence.index,
             vocab_size=self._model.vocab_size,
-            prompt=sequence.request.prompt_token_ids,
+            prompt=[token for token in sequence.request.prompt_token_ids if token >= 0],
             end_tokens=self._model.end_tokens,
             matcher=sequence.matcher,
         )
@@ -277,9 +357,6 @@ class LlamaCppCore(EngineCore):
         )
 
     def close(self) -> None:
+        self._vision.close()
         self._context.close()
         self._model.close()
-
-
-def create() -> InferenceEngine:
-    return SteppedEngine(LlamaCppCore())

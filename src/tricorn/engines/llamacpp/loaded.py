@@ -19,18 +19,29 @@ def loaded_model(
     max_running: int,
     prefill_budget: int,
     parked_bytes: int,
+    eye: str | None = None,
+    sees: bool = False,
 ) -> LoadedModel:
-    """parked_bytes: what parked prefixes may take of main memory."""
+    """parked_bytes: what parked prefixes may take of main memory.
+
+    eye: its mmproj file and why it is not used, if so; sees: it is used.
+    """
+    fill_tokens = model.fill_tokens()
     return LoadedModel(
         context_length=context_length,
         vocab_size=model.vocab_size,
         max_num_seqs=max_running,
-        capabilities=EngineCapabilities(constraints=True),
-        chat_template=model.chat_template(),
+        capabilities=EngineCapabilities(
+            constraints=True,
+            prompt_logprobs=True,
+            fill_in_middle=fill_tokens is not None,
+            vision=sees,
+        ),
+        chat_template=model.template(),
         bos_token=model.special_token("bos"),
         eos_token=model.special_token("eos"),
         adds_bos=model.adds_bos(),
-        memory_bytes=_resident_bytes(),
+        memory_bytes=resident_bytes(),
         details={
             "description": model.description(),
             "threads": chosen.threads,
@@ -42,11 +53,13 @@ def loaded_model(
             "n_gpu_layers": chosen.n_gpu_layers,
             "cache_ram_mib": parked_bytes >> 20,
             "shares_prefixes": model.shares_prefixes,
+            "mmproj": eye,
         },
+        fill_tokens=fill_tokens,
     )
 
 
-def _resident_bytes() -> int | None:
+def resident_bytes() -> int | None:
     """This process's proportional set size; None where the system does not tell."""
     if sys.platform != "linux":
         return None

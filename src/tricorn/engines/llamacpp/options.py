@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from tricorn.engines.base import EngineOptions
+from tricorn.engines.llamacpp.metadata import PoolingType
 from tricorn.errors import ModelLoadFailed
 
 KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
@@ -42,6 +43,18 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     numa: int = 0
     rope_freq_base: float | None = None
     rope_freq_scale: float | None = None
+    mmproj: str | None = None
+    """The model's eye; None: the one that lies beside it by its name; empty: none."""
+    pooling_type: PoolingType | None = None
+    """Make vectors, not text, pooled like this; None: as the model's file says."""
+    matryoshka: bool | tuple[int, ...] = False
+    """The model was trained for shorter vectors: of any length, or of these."""
+
+    def shorter_dimensions(self) -> tuple[int, ...] | None:
+        """As in `LoadedModel`."""
+        if isinstance(self.matryoshka, tuple):
+            return self.matryoshka
+        return () if self.matryoshka else None
 
 
 def parse(options: EngineOptions, *, cores: int, device: str = "") -> LlamaOptions:

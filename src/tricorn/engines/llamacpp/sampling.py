@@ -171,7 +171,12 @@ _LONG = 1 << 15
 
 
 def token_logprob(
-    logits: Logits, token: int, alternatives: int, piece: Callable[[int], bytes]
+    logits: Logits,
+    token: int,
+    alternatives: int,
+    piece: Callable[[int], bytes],
+    *,
+    ranked: bool = False,
 ) -> TokenLogprob:
     """Under the model's own distribution, and that of the likeliest tokens."""
     peak = float(logits.max())
@@ -181,4 +186,5 @@ def token_logprob(
         best = np.argpartition(logits, -alternatives)[-alternatives:]
         best = best[np.argsort(-logits[best], kind="stable")]
         top = [TokenLogprob(piece(int(i)), float(logits[i]) - total, int(i)) for i in best]
-    return TokenLogprob(piece(token), float(logits[token]) - total, token, top)
+    rank = int((logits > logits[token]).sum()) + 1 if ranked else None
+    return TokenLogprob(piece(token), float(logits[token]) - total, token, top, rank)

@@ -10,24 +10,22 @@ from typing import Any
 
 import mlx.core as mx
 
-from tricorn.engines.base import (
-    Embeddings,
-    EngineCapabilities,
-    EngineStats,
-    GenerateRequest,
-    LoadedModel,
-    ModelSpec,
-)
+from tricorn.engines.base import EngineCapabilities, LoadedModel, ModelSpec
 from tricorn.engines.mlx import folder, options
 from tricorn.engines.mlx.folder import ModelFolder
 from tricorn.engines.mlx.tokenizer import Tokenizer
-from tricorn.engines.stepped import EngineCore, StepOutput
-from tricorn.errors import EngineGenerateError, InvalidRequest, ModelLoadFailed
+from tricorn.engines.pooling import PoolingQueue, Vectors
+from tricorn.engines.pooling_core import PoolingCore
+from tricorn.errors import EngineGenerateError, ModelLoadFailed
 
 BATCH = 16
 """Texts computed side by side; sorted by length, so that little is padding."""
+TAKEN = 4 * BATCH
+"""Texts taken out of the queue to be sorted."""
 
 DEFAULT_CONTEXT = 512
+MAX_TOKENS = 8192
+"""Of the texts that are taken out at a time, unless one of them is longer."""
 
 
 def is_for(files: ModelFolder) -> bool:
@@ -54,9 +52,7 @@ def _exists(module: str) -> bool:
         return False  # its package, or one that this needs, is missing
 
 
-class EmbeddingCore(EngineCore):
-    """Never busy: a batch of texts is one call on the engine thread."""
-
+class EmbeddingCore(PoolingCore):
     def open(self, spec: ModelSpec) -> LoadedModel:
         chosen = options.parse(spec.options)
         files = folder.read(Path(spec.path))
@@ -66,67 +62,58 @@ class EmbeddingCore(EngineCore):
             self._network: Any = utils.load_model(files.path, path_to_repo=str(files.path))
             if chosen.dtype is not None:
                 self._network.set_dtype(getattr(mx, chosen.dtype))
-            self._vectors([[0]])
+            (first,) = self._side_by_side([[0]])
         except Exception as error:
             raise ModelLoadFailed(f"mlx cannot load {files.path.name}: {error}") from error
-        self._prompt_tokens = 0
         trained = files.context_trained or DEFAULT_CONTEXT
+        context = min(spec.options.context_length or trained, trained)
+        self.pooling = PoolingQueue(
+            self._vectors, max_prompts=TAKEN, max_tokens=max(context, MAX_TOKENS)
+        )
+        matryoshka = files.matryoshka if chosen.matryoshka is None else chosen.matryoshka
+        if matryoshka is True:
+            matryoshka = ()
         return LoadedModel(
-            context_length=min(spec.options.context_length or trained, trained),
+            context_length=context,
             vocab_size=self._tokenizer.vocabulary.size,
-            max_num_seqs=1,
+            max_num_seqs=BATCH,
             capabilities=EngineCapabilities(generate=False, embed=True),
             bos_token=files.bos_token,
             eos_token=files.eos_token,
             adds_bos=self._tokenizer.adds_bos,
             memory_bytes=int(mx.get_active_memory()),
             details={"description": files.model_type, "quantization": files.quantization},
+            dimensions=len(first),
+            shorter_dimensions=matryoshka if isinstance(matryoshka, tuple) else None,
         )
 
-    def embed(self, prompts: Sequence[list[int]]) -> Embeddings:
-        """One vector of length 1 a prompt, in their order. On the engine thread."""
+    def _vectors(self, prompts: list[list[int]]) -> Vectors:
+        """Of length 1 each."""
         order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
-        vectors: list[list[float]] = [[]] * len(prompts)
+        vectors: Vectors = [[]] * len(prompts)
         try:
             for start in range(0, len(order), BATCH):
                 numbers = order[start : start + BATCH]
-                made = self._vectors([prompts[number] for number in numbers])
+                made = self._side_by_side([prompts[number] for number in numbers])
                 for number, vector in zip(numbers, made, strict=True):
                     vectors[number] = vector
         except (RuntimeError, ValueError) as error:
             raise EngineGenerateError(f"the texts could not be embedded: {error}") from error
-        tokens = sum(map(len, prompts))
-        self._prompt_tokens += tokens
-        return Embeddings(vectors, tokens)
+        return vectors
 
-    def _vectors(self, prompts: list[list[int]]) -> list[list[float]]:
+    def _side_by_side(self, prompts: list[list[int]]) -> Vectors:
         width = max(map(len, prompts))
         ids = mx.array([prompt + [0] * (width - len(prompt)) for prompt in prompts])
         mask = mx.array([[1] * len(p) + [0] * (width - len(p)) for p in prompts])
         output = self._network(ids, attention_mask=mask)
-        vectors: list[list[float]] = output.text_embeds.astype(mx.float32).tolist()
+        vectors: Vectors = output.text_embeds.astype(mx.float32).tolist()
         return vectors
-
-    def submit(self, request: GenerateRequest) -> None:
-        raise InvalidRequest("this model makes embeddings; it does not generate text")
-
-    def abort(self, request_id: str) -> None:
-        pass
-
-    def step(self) -> list[StepOutput]:
-        return []
-
-    def busy(self) -> bool:
-        return False
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         return self._tokenizer.tokenize(text, add_special=add_special, parse_special=parse_special)
 
     def detokenize(self, token_ids: Sequence[int]) -> bytes:
         return self._tokenizer.detokenize(token_ids)
-
-    def stats(self) -> EngineStats:
-        return EngineStats(prompt_tokens=self._prompt_tokens)
 
     def close(self) -> None:
         mx.clear_cache()

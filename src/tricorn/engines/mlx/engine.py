@@ -2,56 +2,42 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+import importlib.util
 from pathlib import Path
 
-from tricorn.engines.base import Embeddings, InferenceEngine, LoadedModel, ModelSpec
-from tricorn.engines.mlx import embedding, folder
-from tricorn.engines.mlx.generation import GenerationCore
-from tricorn.engines.stepped import SteppedEngine
+from tricorn.engines.base import InferenceEngine, LoadedModel, ModelSpec
+from tricorn.engines.mlx import folder
+from tricorn.engines.stepped import EngineCore, SteppedEngine
 
 
 class MlxEngine(SteppedEngine):
     """Which core it needs is known only once the model is."""
 
-    def __init__(self) -> None:
-        super().__init__(GenerationCore())
-
     async def load(self, spec: ModelSpec) -> LoadedModel:
-        if embedding.is_for(folder.read(Path(spec.path))):
-            self._core = embedding.EmbeddingCore()
+        if spec.device == "cpu":
+            _use_cpu()
+        self._core = _core_for(spec)
         return await super().load(spec)
 
-    async def embed(self, prompts: Sequence[list[int]]) -> Embeddings:
-        if self._lost is not None:
-            raise self._lost
-        core = self._core
-        assert isinstance(core, embedding.EmbeddingCore), "called without the capability embed"
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[Embeddings] = loop.create_future()
 
-        def work() -> None:
-            """On the engine thread, to which MLX's streams belong."""
-            try:
-                embeddings = core.embed(prompts)
-            except Exception as error:  # noqa: BLE001 - raised where it is awaited
-                loop.call_soon_threadsafe(_settle, result, error)
-            else:
-                loop.call_soon_threadsafe(_settle, result, embeddings)
+def _use_cpu() -> None:
+    """For the whole process, also where MLX would take the GPU unasked."""
+    import mlx.core as mx
 
-        self._inbox.put(work)
-        return await result
+    mx.set_default_device(mx.cpu)
 
 
-def _settle(future: asyncio.Future[Embeddings], outcome: Embeddings | Exception) -> None:
-    if future.cancelled():
-        return
-    if isinstance(outcome, Embeddings):
-        future.set_result(outcome)
-    else:
-        future.set_exception(outcome)
+def _core_for(spec: ModelSpec) -> EngineCore:
+    # Only now: mlx-lm makes its stream, when it is imported, on the device that is set then.
+    from tricorn.engines.mlx import embedding
+    from tricorn.engines.mlx.generation import GenerationCore
+
+    if embedding.is_for(folder.read(Path(spec.path))):
+        return embedding.EmbeddingCore()
+    return GenerationCore()
 
 
 def create() -> InferenceEngine:
+    if importlib.util.find_spec("mlx_lm") is None:
+        raise ImportError("No module named 'mlx_lm'")
     return MlxEngine()

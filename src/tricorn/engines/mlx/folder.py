@@ -28,6 +28,8 @@ class ModelFolder:
     """For people, like `4 bits`; None for plain weights."""
     for_embeddings: bool
     """It has the file by which sentence-transformers describes how vectors are made."""
+    matryoshka: bool | tuple[int, ...]
+    """Trained for shorter vectors: of any length, or of these."""
 
 
 def read(path: Path) -> ModelFolder:
@@ -61,6 +63,9 @@ def read(path: Path) -> ModelFolder:
         eos_token=_token_text(special.get("eos_token")),
         quantization=_quantization(config),
         for_embeddings=(path / "modules.json").is_file(),
+        matryoshka=(
+            tuple(_ids(config.get("matryoshka_dimensions"))) or config.get("is_matryoshka") is True
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 from tricorn.chat.text import TextStream
+from tricorn.engines import fill
 from tricorn.engines.base import (
     EngineCapabilities,
     EngineStats,
@@ -24,7 +25,9 @@ from tricorn.engines.mlx.pace import TELLING, Pace
 from tricorn.engines.mlx.prefixes import Prefix, PrefixCache
 from tricorn.engines.mlx.sampling import WARM_UP, Matcher, Sampler
 from tricorn.engines.mlx.scheduler import Admission, Scheduler, Sequence
+from tricorn.engines.mlx.scoring import PromptScorer
 from tricorn.engines.mlx.tokenizer import Tokenizer
+from tricorn.engines.prompt_logprobs import tell, to_begin
 from tricorn.engines.stepped import EngineCore, StepOutput
 from tricorn.errors import InvalidRequest
 from tricorn.hardware import facts
@@ -40,7 +43,7 @@ class GenerationCore(EngineCore):
             memory.plan,
             chosen,
             recommended=working_set,
-            available=memory.available(facts.detect()),
+            available=memory.available(facts.cpu_and_memory()),
             name=files.path.name,
         )
         plan_for(weights=files.weight_bytes)  # refuses before the memory is full
@@ -76,15 +79,23 @@ class GenerationCore(EngineCore):
             room=plan.running,
             trimmable=self._model.trimmable,
         )
+        self._scorer = PromptScorer(
+            self._batches,
+            lambda token: self._tokenizer.detokenize([token]),
+            vocab_size=self._model.vocab_size,
+        )
         self._by_uid: dict[int, Sequence] = {}
         self._left: list[int] = []
         """Numbers of sequences that are done and still in the batch generator."""
         self._prompt_tokens = self._generated_tokens = 0
+        fill_tokens = fill.find(self._tokenizer.vocabulary.id_of)
         return LoadedModel(
             context_length=self._context_length,
             vocab_size=self._model.vocab_size,
             max_num_seqs=max_running,
-            capabilities=EngineCapabilities(constraints=True),
+            capabilities=EngineCapabilities(
+                constraints=True, prompt_logprobs=True, fill_in_middle=fill_tokens is not None
+            ),
             chat_template=files.chat_template,
             bos_token=files.bos_token,
             eos_token=files.eos_token,
@@ -102,6 +113,7 @@ class GenerationCore(EngineCore):
                 "prefill_budget": spec.options.prefill_budget,
                 "shares_prefixes": self._model.trimmable,
             },
+            fill_tokens=fill_tokens,
         )
 
     # --- requests ------------------------------------------------------------------------------
@@ -126,10 +138,13 @@ class GenerationCore(EngineCore):
                 )
         prompt = request.prompt_token_ids
         self._prompt_tokens += len(prompt)
+        sequences = []
         for index, matcher in enumerate(matchers):
             sampler = self._sampler(request.sampling, index, prompt, matcher)
-            text = TextStream(request.sampling.stop)
-            self._scheduler.add(Sequence(request, index, list(prompt), sampler=sampler, text=text))
+            text = TextStream(request.sampling.stop, thought=request.sampling.thought)
+            sequences.append(Sequence(request, index, list(prompt), sampler=sampler, text=text))
+        for sequence in to_begin(request, sequences):
+            self._scheduler.add(sequence)
 
     def _sampler(
         self,
@@ -163,9 +178,14 @@ class GenerationCore(EngineCore):
         while (victim := self._scheduler.make_room()) is not None:
             outputs += self._preempt(victim)
         for admission in self._scheduler.admit():
-            self._insert(admission)
+            self._admit(admission)
+        prefill = self._prefill_size()
+        scored = self._scorer.step(prefill)
+        if scored is not None:
+            known, cache = scored
+            self._insert(known, len(known.tokens) - 1, cache)
         started = monotonic()
-        progress, advanced = self._batches.step(self._prefill_size())
+        progress, advanced = self._batches.step(prefill)
         self._pace.measured(sum(prompt.computed for prompt in progress), monotonic() - started)
         for prompt in progress:
             self._prefilled(self._by_uid[prompt.uid], prompt.left)
@@ -183,8 +203,11 @@ class GenerationCore(EngineCore):
         tokens = self._pace.tokens(prompts=prompts, decoding=len(running) - prompts)
         return max(1, tokens // max(1, min(prompts, self._prefill_batch)))
 
-    def _insert(self, admission: Admission) -> None:
+    def _admit(self, admission: Admission) -> None:
         sequence, length = admission.sequence, admission.length
+        if sequence.scores_prompt:
+            self._scorer.add(sequence)
+            return
         cache: model.Cache | None = None
         if isinstance(admission.source, Prefix):
             kept = admission.source
@@ -193,6 +216,9 @@ class GenerationCore(EngineCore):
             assert admission.source.uid is not None
             computed, whole = self._batches.extract(admission.source.uid)
             cache = model.cut(whole, length, len(computed))
+        self._insert(sequence, length, cache)
+
+    def _insert(self, sequence: Sequence, length: int, cache: model.Cache | None) -> None:
         sequence.uid = self._batches.insert(sequence.tokens, length, cache, sequence.sampler)
         self._by_uid[sequence.uid] = sequence
 
@@ -208,15 +234,18 @@ class GenerationCore(EngineCore):
         sampling = sequence.request.sampling
         first = sequence.generated == 0
         cached = sequence.cached_tokens if first else None
+        prompt = tell(sequence, self._scheduler.add) if first else None
         logprob = sequence.sampler.take(token, self._tokenizer.vocabulary.piece)
         if sampling.max_tokens == 0:
             self._end(sequence)
-            return request_id, TokenDelta(sequence.index, "", [], "length", cached_tokens=cached)
+            return request_id, TokenDelta(
+                sequence.index, "", [], "length", cached_tokens=cached, prompt_logprobs=prompt
+            )
         self._generated_tokens += 1
         text, finish, reason = text_and_end(
             sequence,
             token,
-            piece=self._tokenizer.vocabulary.piece(token),
+            piece=self._piece(token, sampling),
             end_tokens=self._tokenizer.end_tokens,
             context_length=self._context_length,
         )
@@ -234,13 +263,22 @@ class GenerationCore(EngineCore):
             reason,
             [logprob] if logprob is not None else None,
             cached,
+            prompt,
         )
+
+    def _piece(self, token: int, sampling: SamplingParams) -> bytes:
+        if token in sampling.shown_tokens:
+            return self._tokenizer.detokenize([token])
+        return self._tokenizer.vocabulary.piece(token)
 
     # --- leaving the batch -----------------------------------------------------------------------
 
     def _preempt(self, sequence: Sequence) -> list[StepOutput]:
         """The scheduler has sent it back to wait. What was drawn ahead of its last token is handed
         out, for the sampler has gone on already."""
+        if sequence.uid is None:
+            self._leave(sequence)
+            return []
         self._keep(sequence)
         self._leave(sequence)
         self._remove_left()
@@ -255,6 +293,8 @@ class GenerationCore(EngineCore):
         self._scheduler.end(sequence)
 
     def _leave(self, sequence: Sequence) -> None:
+        if sequence.scores_prompt:
+            self._scorer.forget(sequence)
         if sequence.uid is not None:
             self._left.append(sequence.uid)
             del self._by_uid[sequence.uid]

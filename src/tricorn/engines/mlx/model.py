@@ -82,8 +82,8 @@ class Model:
 
 
 def working_set() -> int | None:
-    """Bytes that Metal recommends to use at most; None without Metal."""
-    if not mx.metal.is_available():
+    """Bytes that Metal recommends to use at most; None where MLX computes on the CPU."""
+    if mx.default_device() == mx.cpu or not mx.metal.is_available():
         return None
     return int(mx.device_info()["max_recommended_working_set_size"])
 
@@ -139,6 +139,19 @@ class Batches:
             max_tokens=[1 << 40],
         )
         return int(uids[0])
+
+    def new_cache(self) -> Cache:
+        return list(caches.make_prompt_cache(self._network))
+
+    @property
+    def stream(self) -> Any:
+        """On which everything is computed."""
+        return self._generator.stream
+
+    def all_logits(self, tokens: list[int], cache: Cache) -> Any:
+        """[len(tokens), vocab_size], float32, of tokens that come after what `cache` holds; it
+        takes them in. Not evaluated."""
+        return self._network(mx.array([tokens]), cache=cache)[0].astype(mx.float32)
 
     def step(self, prefill: int) -> tuple[list[PromptProgress], list[tuple[int, int]]]:
         """Decode one token of each decoding sequence and `prefill` tokens of each prompt.

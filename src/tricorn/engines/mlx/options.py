@@ -34,6 +34,9 @@ class MlxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """MiB of freed buffers that MLX may keep for reuse."""
     prompt_cache: Mebibytes | None = None
     """MiB of caches of ended sequences kept for their prefix; 0 keeps none."""
+    matryoshka: bool | tuple[Count, ...] | None = None
+    """The model was trained for shorter vectors: of any length, or of these; None: as its
+    config.json says."""
     trust_remote_code: bool = False
     """Run the Python file that a model brings for its architecture."""
 

@@ -9,7 +9,6 @@ A batch's cache is as wide as its longest sequence, for every sequence; that is 
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +17,8 @@ from tricorn.engines.base import GenerateRequest
 from tricorn.engines.mlx.memory import CacheCost
 from tricorn.engines.mlx.prefixes import Prefix, PrefixCache, usable_prefix
 from tricorn.engines.prefix import SHARING_WORTH
+from tricorn.engines.prompt_logprobs import PromptLogprobs
+from tricorn.engines.waiting import WaitingLine, first_to_yield
 
 AHEAD = 64
 """Tokens of answer for which there must be room at admission."""
@@ -41,6 +42,19 @@ class Sequence:
     cached_tokens: int | None = None
     """Prompt tokens found in a kept cache at first admission."""
     text: TextStream = field(default_factory=TextStream)
+    prompt_logprobs: PromptLogprobs | None = None
+    """Where they are wanted, and this is the request's first sequence."""
+
+    @property
+    def scores_prompt(self) -> bool:
+        """The logits of prompt tokens are wanted that were not seen yet."""
+        known = self.prompt_logprobs
+        return known is not None and len(known.entries) < len(self.request.prompt_token_ids) - 1
+
+    @property
+    def shareable(self) -> list[int]:
+        """Tokens that a computed prefix may save: never the last one, for its logits."""
+        return [] if self.scores_prompt else self.tokens[:-1]
 
     @property
     def reaches(self) -> int:
@@ -83,7 +97,7 @@ class Scheduler:
     ) -> None:
         self.prefixes = prefixes
         self.max_running = max_running
-        self.waiting: deque[Sequence] = deque()
+        self.waiting: WaitingLine[Sequence] = WaitingLine()
         self.running: list[Sequence] = []
         self.prefix_queries = 0
         self.prefix_hits = 0
@@ -105,8 +119,8 @@ class Scheduler:
         admitted: list[Admission] = []
         held: list[Sequence] = []
         while self.waiting and len(self.running) < self.max_running:
-            sequence = self.waiting.popleft()
-            source, length = self._match(sequence.tokens[:-1])
+            sequence = self.waiting.pop()
+            source, length = self._match(sequence.shareable)
             if self._about_to_be_computed(sequence) >= length + SHARING_WORTH:
                 held.append(sequence)
                 continue
@@ -114,19 +128,19 @@ class Scheduler:
                 held.append(sequence)
                 break
             admitted.append(self._admit(sequence, source, length))
-        self.waiting.extendleft(reversed(held))
+        self.waiting.put_back(held)
         return admitted
 
     def make_room(self) -> Sequence | None:
-        """The youngest sequence, sent back to wait, where the next step would not fit; it is still
-        in the batch generator."""
+        """Where the next step would not fit, a sequence that was sent back to wait, before its
+        equals; it is still in the batch generator."""
         if len(self.running) < 2:
             return None
         if self._bytes(len(self.running), self._width() + 1) <= self._room:
             return None
-        victim = self.running[-1]
+        victim = first_to_yield(self.running)
         self.running.remove(victim)
-        self.waiting.appendleft(victim)
+        self.waiting.put_back([victim])
         self.preemptions += 1
         return victim
 
@@ -158,7 +172,6 @@ class Scheduler:
         return Admission(sequence, source, length)
 
     def _match(self, wanted: list[int]) -> tuple[Source | None, int]:
-        """The last token is never among the wanted: it has to be computed, for its logits."""
         kept, length = self.prefixes.match(wanted)
         best: Source | None = kept
         if self._trimmable:
@@ -181,7 +194,7 @@ class Scheduler:
         )
 
     def _shared(self, first: Sequence, second: Sequence) -> int:
-        return usable_prefix(first.tokens[:-1], second.tokens[:-1], trimmable=self._trimmable)
+        return usable_prefix(first.tokens[:-1], second.shareable, trimmable=self._trimmable)
 
     def _fits(self, sequence: Sequence) -> bool:
         if not self.running:

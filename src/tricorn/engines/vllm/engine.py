@@ -8,9 +8,12 @@ import importlib.util
 import itertools
 import os
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tricorn.engines import fill
 from tricorn.engines.base import (
+    Adapter,
+    ChatPrompt,
     Embeddings,
     EngineCapabilities,
     EngineStats,
@@ -18,12 +21,15 @@ from tricorn.engines.base import (
     InferenceEngine,
     LoadedModel,
     ModelSpec,
+    RenderedChat,
     Scores,
     TokenDelta,
 )
 from tricorn.engines.vllm import options
+from tricorn.engines.vllm.adapters import Adapters
 from tricorn.engines.vllm.outputs import OutputReader
 from tricorn.engines.vllm.stats import Stats
+from tricorn.engines.vllm.stops import Stops
 from tricorn.engines.vllm.tokenizer import Tokenizer
 from tricorn.errors import ContextLengthExceeded
 
@@ -35,6 +41,7 @@ class VllmEngine(InferenceEngine):
     _runtime: Runtime
     _tokenizer: Tokenizer
     _model: LoadedModel
+    _adapters: Adapters
 
     def __init__(self) -> None:
         self._stats = Stats()
@@ -48,12 +55,20 @@ class VllmEngine(InferenceEngine):
         self._runtime = Runtime(spec, self._stats)
         self._tokenizer = Tokenizer(self._runtime.tokenizer())
         self._model = self._facts(await self._runtime.tasks())
+        lora = self._runtime.config.lora_config
+        self._adapters = Adapters(
+            lora.max_cpu_loras if lora else 1,
+            self._runtime.load_adapter,
+            self._runtime.remove_adapter,
+        )
         return self._model
 
     def _facts(self, tasks: Sequence[str]) -> LoadedModel:
         config = self._runtime.config
         model, cache, scheduler = config.model_config, config.cache_config, config.scheduler_config
+        fill_tokens = fill.find(self._tokenizer.id_of)
         one_class = getattr(model.hf_config, "num_labels", 0) == 1
+        lora = config.lora_config if "generate" in tasks else None
         return LoadedModel(
             context_length=model.max_model_len,
             vocab_size=model.get_vocab_size(),
@@ -63,12 +78,18 @@ class VllmEngine(InferenceEngine):
                 embed="embed" in tasks,
                 score="classify" in tasks and one_class,
                 constraints="generate" in tasks,
+                prompt_logprobs="generate" in tasks,
+                fill_in_middle="generate" in tasks and fill_tokens is not None,
+                adapters=lora is not None,
+                park=self._runtime.can_park,
+                vision="generate" in tasks and self._runtime.sees(),
             ),
             chat_template=self._tokenizer.chat_template,
             bos_token=self._tokenizer.bos_token,
             eos_token=self._tokenizer.eos_token,
             adds_bos=self._tokenizer.adds_bos(),
             memory_bytes=_resident_bytes() if self._runtime.on_cpu else None,
+            max_adapter_rank=lora.max_lora_rank if lora else 0,
             details={
                 "vllm": self._runtime.version,
                 "device": str(config.device_config.device_type),
@@ -81,19 +102,35 @@ class VllmEngine(InferenceEngine):
                 "enforce_eager": bool(model.enforce_eager),
                 "processes": config.parallel_config.world_size,
             },
+            dimensions=model.embedding_size if "embed" in tasks else None,
+            shorter_dimensions=_shorter(model),
+            fill_tokens=fill_tokens,
         )
 
     # --- requests ------------------------------------------------------------------------------
+
+    async def render_chat(self, chat: ChatPrompt) -> RenderedChat:
+        return await self._runtime.render_chat(chat)
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[TokenDelta]:
         self._require_room(len(request.prompt_token_ids) + 1)
         self._stats.prompt_tokens += len(request.prompt_token_ids)
         reader = OutputReader(request, self._tokenizer.bytes)
-        outputs = self._runtime.generate(request, vocab_size=self._model.vocab_size)
-        async with contextlib.aclosing(outputs):  # type: ignore[type-var]
+        stops = Stops(request.sampling)
+        async with contextlib.AsyncExitStack() as stack:
+            number = None
+            if request.adapter is not None:
+                number = await stack.enter_async_context(self._adapters.use(request.adapter))
+            outputs = self._runtime.generate(
+                request, vocab_size=self._model.vocab_size, adapter_number=number
+            )
+            stack.push_async_callback(outputs.aclose)  # type: ignore[attr-defined]
             async for output in outputs:
                 for delta in reader.read(output):
-                    yield delta
+                    if (shown := stops.cut(delta)) is not None:
+                        yield shown
+                if stops.all_ended:
+                    break
 
     async def embed(self, prompts: Sequence[list[int]]) -> Embeddings:
         vectors = await asyncio.gather(*(self._pool("embed", prompt) for prompt in prompts))
@@ -129,14 +166,30 @@ class VllmEngine(InferenceEngine):
     def detokenize(self, token_ids: Sequence[int]) -> bytes:
         return self._tokenizer.detokenize(token_ids)
 
+    async def drop_adapter(self, adapter: Adapter) -> None:
+        await self._adapters.drop(adapter)
+
     def stats(self) -> EngineStats:
         return self._stats.now()
+
+    async def park(self) -> None:
+        # What is not the model's own does not outlive level 2.
+        await self._adapters.clear()
+        await self._runtime.park()
+
+    async def wake(self) -> None:
+        await self._runtime.wake()
 
     async def check(self) -> None:
         await self._runtime.check()
 
     async def unload(self) -> None:
         await self._runtime.shut_down()
+
+
+def _shorter(model: Any) -> tuple[int, ...] | None:
+    """As `LoadedModel.shorter_dimensions`."""
+    return tuple(model.matryoshka_dimensions or ()) if model.is_matryoshka else None
 
 
 def _resident_bytes() -> int | None:

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from tricorn.engines.base import EngineOptions
+from tricorn.engines.base import Adapter, EngineOptions
 from tricorn.errors import ModelLoadFailed
 
 GIB = 1 << 30
 MAX_DEFAULT_KV_BYTES = 4 * GIB
+ADAPTER_RANKS = (16, 32, 64, 128, 256, 320, 512)
+"""What vLLM can make room for, from its default on."""
+ADAPTERS_IN_A_BATCH = 4
+"""Each takes device memory for a whole adapter of the largest rank, used or not."""
+ADAPTERS_IN_MEMORY = 16
+"""Main memory, taken as they are used."""
 AUTO_CONTEXT = -1
 """vLLM's word for: as long as the model and the memory allow."""
 
@@ -26,12 +32,16 @@ def engine_args(
     known: Collection[str],
     *,
     on_cpu: bool,
+    can_sleep: bool = False,
     memory_available: int | None = None,
+    adapters: Sequence[Adapter] = (),
 ) -> dict[str, Any]:
     """What `AsyncEngineArgs` is made from. ModelLoadFailed names what it does not know.
 
     known: the names of its fields.
+    adapters: that there is to be room for.
     on_cpu: this build of vLLM computes on the CPU.
+    can_sleep: this platform has vLLM's sleep mode, by which a model is parked.
     memory_available: bytes of main memory; None where that is unknown.
     """
     for name in options.engine_args:
@@ -44,6 +54,7 @@ def engine_args(
         "max_model_len": options.context_length or AUTO_CONTEXT,
         # A request means the same on every engine: all of them compile constraints by llguidance.
         "structured_outputs_config": {"backend": "guidance"},
+        "scheduling_policy": "priority",
         # Ours is given instead of its loggers; see `stats`.
         "disable_log_stats": True,
     }
@@ -53,12 +64,33 @@ def engine_args(
         # Unasked, vLLM would take nearly all the memory there is.
         kv_bytes = min(MAX_DEFAULT_KV_BYTES, max(GIB, (memory_available or 0) // 8))
         args["kv_cache_memory_bytes"] = kv_bytes
+    if can_sleep:
+        args["enable_sleep_mode"] = True
     if options.max_num_seqs is not None:
         args["max_num_seqs"] = options.max_num_seqs
     if options.prefill_budget is not None:
         # vLLM's budget also counts the one token of each sequence that is being decoded.
         args["max_num_batched_tokens"] = options.prefill_budget + (options.max_num_seqs or 0)
+    if options.engine_args.get("enable_lora", bool(adapters)):
+        args |= _room_for(adapters, in_a_batch=options.engine_args.get("max_loras"))
     return args | options.engine_args
+
+
+def _room_for(adapters: Sequence[Adapter], *, in_a_batch: object) -> dict[str, Any]:
+    largest = max((adapter.rank for adapter in adapters), default=0)
+    at_once = in_a_batch if isinstance(in_a_batch, int) else ADAPTERS_IN_A_BATCH
+    return {
+        "enable_lora": True,
+        "max_lora_rank": next((r for r in ADAPTER_RANKS if r >= largest), ADAPTER_RANKS[-1]),
+        "max_loras": at_once,
+        "max_cpu_loras": max(ADAPTERS_IN_MEMORY, at_once),
+    }
+
+
+def without_adapters(args: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, for a model that cannot have any."""
+    lora = ("enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras")
+    return {name: value for name, value in args.items() if name not in lora}
 
 
 def environment(options: EngineOptions, given: Mapping[str, str]) -> dict[str, str]:

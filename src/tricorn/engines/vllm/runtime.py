@@ -1,4 +1,5 @@
-"""A running AsyncLLM: started, called, its errors translated. The only module that imports vllm.
+"""A running AsyncLLM: started, called, its errors translated. Only this module and `vision`
+import vllm.
 
 What vllm reads from the environment has to be there before this module is imported.
 """
@@ -10,12 +11,15 @@ import contextlib
 import copy
 import dataclasses
 from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import structlog
 import vllm
 from vllm import PoolingParams, SamplingParams, TokensPrompt
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMClientError
+from vllm.lora.request import LoRARequest
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -23,16 +27,27 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.exceptions import EngineGenerateError as VllmGenerateError
 from vllm.v1.metrics.loggers import StatLoggerBase
 
-from tricorn.engines.base import GenerateRequest, ModelSpec
-from tricorn.engines.vllm import options, sampling
+from tricorn.engines.base import Adapter, ChatPrompt, GenerateRequest, ModelSpec, RenderedChat
+from tricorn.engines.vllm import adapter_shapes, options, sampling, sleep, vision
 from tricorn.engines.vllm.failure import StandardError, root_cause
 from tricorn.engines.vllm.outputs import Output
 from tricorn.engines.vllm.stats import StatCounter, Stats
-from tricorn.errors import EngineGenerateError, EngineLost, InvalidRequest, ModelLoadFailed
+from tricorn.errors import (
+    EngineGenerateError,
+    EngineLost,
+    InvalidRequest,
+    ModelLoadFailed,
+    UnsupportedParameter,
+)
 from tricorn.hardware import facts
+from tricorn.hardware.fit import wrong_vllm_build
 
+NO_LORA = "does not support LoRA"
+"""vLLM's words for a model that can have no adapters."""
 SHUTDOWN_S = 2.0
 """The engine core gets this long to end by itself."""
+
+log = structlog.get_logger(part="engine")
 
 
 class Runtime:
@@ -44,26 +59,38 @@ class Runtime:
     def __init__(self, spec: ModelSpec, stats: Stats) -> None:
         self.version: str = vllm.__version__
         self.on_cpu: bool = current_platform.is_cpu()
+        if spec.device in ("cpu", "cuda") and self.on_cpu != (spec.device == "cpu"):
+            raise ModelLoadFailed(wrong_vllm_build(spec.device))
+        memory_available = facts.cpu_and_memory().memory_available
         known = [field.name for field in dataclasses.fields(AsyncEngineArgs)]
         given = options.engine_args(
             spec.options,
             spec.path,
             known,
             on_cpu=self.on_cpu,
-            memory_available=facts.detect().memory_available,
+            can_sleep=_can_sleep(),
+            memory_available=memory_available,
+            adapters=spec.adapters,
         )
-        said = StandardError()
         try:
-            self._llm = AsyncLLM.from_engine_args(
-                AsyncEngineArgs(**_with_configs(given)),
-                stat_loggers=[lambda _config, _core=0: _StatLogger(stats.add_core())],
-            )
-        except Exception as error:
-            # A core that fails is a RuntimeError here, which only says to look at its output.
-            told = root_cause(said.text()) if isinstance(error, RuntimeError) else None
-            reason = told or f"{type(error).__name__}: {error}"
-            raise ModelLoadFailed(f"vLLM cannot load it: {options.plain(reason)}") from error
+            self._llm = _started(given, stats)
+        except ModelLoadFailed as error:
+            if NO_LORA not in error.message or "enable_lora" in spec.options.engine_args:
+                raise
+            # Whether it has LoRA is known no sooner, and adapters must not keep it from serving.
+            log.warning("no adapters for this model", model=spec.id, reason=error.message)
+            self._llm = _started(options.without_adapters(given), stats)
         self.config: Any = self._llm.vllm_config
+        self._folder = Path(spec.path)
+        self._shapes: adapter_shapes.Shapes | None = None
+        """Of the model's weights; read for the first adapter."""
+        self._sleep_level = spec.options.sleep_level
+        self.can_park = sleep.can_park(
+            self.config,
+            self._sleep_level,
+            weight_bytes=spec.size_bytes,
+            memory_available=memory_available,
+        )
 
     async def tasks(self) -> Sequence[str]:
         """What the model can do, in vLLM's words: generate, embed, classify and so on."""
@@ -74,12 +101,68 @@ class Runtime:
         """A copy: vLLM uses its own on other threads, and a tokenizer is not made for two."""
         return copy.deepcopy(self._llm.get_tokenizer())
 
-    async def generate(self, request: GenerateRequest, *, vocab_size: int) -> AsyncIterator[Output]:
-        """The request's outputs, each with what is new. Closing the iterator aborts."""
+    def sees(self) -> bool:
+        """Whether chats may have images."""
+        return self.config.model_config.is_multimodal_model and vision.sees(self._llm.renderer)
+
+    async def render_chat(self, chat: ChatPrompt) -> RenderedChat:
+        """As `InferenceEngine.render_chat`."""
+        with _translated("messages"):
+            return await vision.render(self._llm.renderer, chat)
+
+    async def load_adapter(self, number: int, adapter: Adapter) -> None:
+        """Bring it into memory under a number of its own; ModelLoadFailed with the reason."""
+        wrong = await asyncio.to_thread(self._mismatch, adapter)
+        if wrong is not None:
+            raise ModelLoadFailed(f"the adapter {adapter.name} cannot be used: {wrong}")
+        try:
+            with _translated(None):
+                await self._llm.add_lora(_lora(number, adapter))
+        except EngineLost:
+            raise
+        except Exception as error:
+            # It has no class of its own: the core sends only its text.
+            with contextlib.suppress(Exception), _translated(None):
+                await self._llm.remove_lora(number)
+            reason = options.plain(str(error)).removeprefix("Call to add_lora method failed: ")
+            raise ModelLoadFailed(
+                f"the adapter {adapter.name} cannot be loaded: {reason}"
+            ) from error
+
+    def _mismatch(self, adapter: Adapter) -> str | None:
+        if self._shapes is None:
+            self._shapes = adapter_shapes.shapes(self._folder)
+        return adapter_shapes.mismatch(adapter_shapes.shapes(Path(adapter.path)), self._shapes)
+
+    async def remove_adapter(self, number: int) -> None:
+        with _translated(None):
+            await self._llm.remove_lora(number)
+
+    async def generate(
+        self,
+        request: GenerateRequest,
+        *,
+        vocab_size: int,
+        adapter_number: int | None = None,
+    ) -> AsyncIterator[Output]:
+        """The request's outputs, each with what is new. Closing the iterator aborts.
+
+        adapter_number: under which the request's adapter was loaded.
+        """
+        lora = None
+        if request.adapter is not None and adapter_number is not None:
+            lora = _lora(adapter_number, request.adapter)
+        if request.priority and self.config.scheduler_config.policy != "priority":
+            raise UnsupportedParameter(
+                "'priority' has no effect under the scheduling_policy that engine_args sets for "
+                "this model.",
+                param="priority",
+            )
         constraint = request.sampling.constraint
         with _translated(constraint.param if constraint else None):
             params = SamplingParams(
                 **sampling.arguments(request.sampling, vocab_size=vocab_size),
+                prompt_logprobs=request.prompt_logprobs,
                 output_kind=RequestOutputKind.DELTA,
                 structured_outputs=(
                     StructuredOutputsParams(**sampling.structured(constraint))
@@ -87,8 +170,14 @@ class Runtime:
                     else None
                 ),
             )
-            prompt = TokensPrompt(prompt_token_ids=request.prompt_token_ids)
-            outputs = self._llm.generate(prompt, params, request.request_id)
+            prompt = request.rendered or TokensPrompt(prompt_token_ids=request.prompt_token_ids)
+            outputs = self._llm.generate(
+                prompt,
+                params,
+                request.request_id,
+                lora_request=lora,
+                priority=request.priority,
+            )
             async with contextlib.aclosing(outputs):
                 async for output in outputs:
                     yield output
@@ -113,6 +202,14 @@ class Runtime:
                 return vector
         raise EngineGenerateError("vLLM gave no result for this request")
 
+    async def park(self) -> None:
+        with _translated(None):
+            await sleep.park(self._llm, self._sleep_level)
+
+    async def wake(self) -> None:
+        with _translated(None):
+            await sleep.wake(self._llm, self._sleep_level)
+
     async def check(self) -> None:
         """EngineLost where vLLM's processes are gone."""
         with _translated(None):
@@ -123,6 +220,25 @@ class Runtime:
         if self._llm.output_handler is not None:
             self._llm.output_handler.cancel()
         await asyncio.to_thread(self._llm.shutdown, SHUTDOWN_S)
+
+
+def _started(given: dict[str, Any], stats: Stats) -> AsyncLLM:
+    said = StandardError()
+    try:
+        return AsyncLLM.from_engine_args(
+            AsyncEngineArgs(**_with_configs(given)),
+            stat_loggers=[lambda _config, _core=0: _StatLogger(stats.add_core())],
+        )
+    except Exception as error:
+        # A core that fails is a RuntimeError here, which only says to look at its output.
+        told = root_cause(said.text()) if isinstance(error, RuntimeError) else None
+        reason = told or f"{type(error).__name__}: {error}"
+        raise ModelLoadFailed(f"vLLM cannot load it: {options.plain(reason)}") from error
+
+
+def _lora(number: int, adapter: Adapter) -> LoRARequest:
+    # vLLM compares them by name alone, and versions of an adapter share theirs.
+    return LoRARequest(f"{adapter.name}#{number}", number, adapter.path)
 
 
 class _StatLogger(StatLoggerBase):  # type: ignore[misc] # vllm has no type information here
@@ -142,6 +258,15 @@ class _StatLogger(StatLoggerBase):  # type: ignore[misc] # vllm has no type info
 
     def log_engine_initialized(self) -> None:
         pass
+
+
+def _can_sleep() -> bool:
+    """Whether this platform has vLLM's sleep mode; asked of vLLM, but only trusted on CUDA."""
+    return bool(
+        current_platform.is_cuda()
+        and current_platform.is_sleep_mode_available()
+        and current_platform.is_cumem_allocator_available()
+    )
 
 
 def _with_configs(given: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tricorn.engines import json_style
 from tricorn.engines.base import Constraint, SamplingParams
+from tricorn.engines.vllm import stops
 from tricorn.errors import InvalidRequest
 
 GREEDY_BELOW = 1e-5
@@ -49,12 +50,15 @@ def arguments(sampling: SamplingParams, *, vocab_size: int) -> dict[str, Any]:
         "repetition_penalty": sampling.repetition_penalty,
         "logit_bias": sampling.logit_bias or None,
         "seed": sampling.seed,
-        "stop": list(sampling.stop),
+        "stop": [] if stops.are_ours(sampling) else list(sampling.stop),
         "stop_token_ids": list(sampling.stop_token_ids),
         # Prefill only: vLLM always samples a token after it, which is dropped.
         "max_tokens": 1 if sampling.max_tokens == 0 else sampling.max_tokens,
         "min_tokens": sampling.min_tokens,
         "ignore_eos": sampling.ignore_eos,
+        # All control tokens or none: vLLM cannot show some.
+        "skip_special_tokens": not sampling.shown_tokens,
+        "spaces_between_special_tokens": not sampling.shown_tokens,
         "logprobs": sampling.logprobs,
     }
 

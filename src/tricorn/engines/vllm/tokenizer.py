@@ -30,6 +30,13 @@ class Tokenizer:
             byte_level=is_byte_level(description),
         )
 
+    def id_of(self, name: str) -> int | None:
+        """The id of the vocabulary's entry with that name."""
+        found = self._tokenizer.convert_tokens_to_ids(name)
+        # For what it does not know it gives the id of its unknown token, if it has one.
+        known = found is not None and self._tokenizer.convert_ids_to_tokens(found) == name
+        return int(found) if known else None
+
     @property
     def bos_token(self) -> str:
         return str(getattr(self._tokenizer, "bos_token", None) or "")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from tricorn.chat.chat_completion import ChatChunks, ChatCompletion
-from tricorn.gateway import record, respond
+from tricorn.chat.choice import ToolUse
+from tricorn.gateway import images, record, respond
 from tricorn.gateway.generation import Job
 from tricorn.gateway.incoming import parse
+from tricorn.gateway.services import services
 from tricorn.schemas.chat import ChatRequest
 
 bp = Blueprint("chat", __name__)
@@ -17,15 +19,27 @@ bp = Blueprint("chat", __name__)
 def create() -> Response:
     call = parse(ChatRequest)
     logprobs = call.logprobs
-    job = Job(call.model, record.current().request_id, [call.prompt()], call.sampling())
+    use = ToolUse(call.offered_tools(), legacy=bool(call.functions))
+    job = Job(
+        call.model,
+        record.current().request_id,
+        [call.prompt(images.load(call.image_urls(), services().settings))],
+        call.sampling(),
+        priority=call.priority,
+        prompt_logprobs=call.prompt_logprob_count(),
+    )
     if call.stream:
         return respond.stream(
             job,
             lambda head: ChatChunks(
-                head, n=call.n, include_usage=call.include_usage, logprobs=logprobs
+                head, n=call.n, include_usage=call.include_usage, logprobs=logprobs, use=use
             ),
             prefix="chatcmpl",
         )
     return respond.whole(
-        job, lambda head: ChatCompletion(head, n=call.n, logprobs=logprobs), prefix="chatcmpl"
+        job,
+        lambda head: ChatCompletion(
+            head, n=call.n, logprobs=logprobs, prompt_logprobs=call.prompt_logprobs, use=use
+        ),
+        prefix="chatcmpl",
     )

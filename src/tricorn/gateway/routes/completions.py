@@ -18,7 +18,15 @@ def create() -> Response:
     call = parse(CompletionRequest)
     prompts = call.prompts()
     logprobs = call.logprobs is not None
-    job = Job(call.model, record.current().request_id, prompts, call.sampling(), echo=call.echo)
+    job = Job(
+        call.model,
+        record.current().request_id,
+        prompts,
+        call.sampling(),
+        echo=call.echo,
+        priority=call.priority,
+        prompt_logprobs=call.prompt_logprob_count(),
+    )
     if call.stream:
         return respond.stream(
             job,
@@ -29,13 +37,21 @@ def create() -> Response:
                 include_usage=call.include_usage,
                 logprobs=logprobs,
                 echo=call.echo,
+                echo_logprobs=call.echo_logprobs,
             ),
             prefix="cmpl",
         )
     return respond.whole(
         job,
         lambda head: TextCompletion(
-            head, n=call.n, prompts=len(prompts), logprobs=logprobs, echo=call.echo
+            head,
+            n=call.sequences,
+            best=call.n if call.sequences > call.n else None,
+            prompts=len(prompts),
+            logprobs=logprobs,
+            echo=call.echo,
+            echo_logprobs=call.echo_logprobs,
+            prompt_logprobs=call.prompt_logprobs,
         ),
         prefix="cmpl",
     )

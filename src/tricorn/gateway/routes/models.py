@@ -47,6 +47,8 @@ def _model(model: ModelInfo) -> dict[str, Any]:
         "object": "model",
         "created": model.created,
         "owned_by": "tricorn",
+        "root": model.parent or model.id,
+        "parent": model.parent,
         "tricorn": {
             "engine": model.engine,
             "engine_reason": model.engine_reason,

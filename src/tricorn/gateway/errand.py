@@ -1,0 +1,162 @@
+"""What every request to a model goes through: lease, start, events, one retry, release.
+
+    ACQUIRING ──Granted──► RUNNING ──all Finished──► ENDED
+        ▲                     │
+        └── engine lost, first time, nothing sent to the client ──┘
+
+Everything that can happen arrives in one inbox: the manager's answer, the engine's events and the
+watcher's GONE. Whoever creates an Errand closes it, whatever happened; that withdraws, cancels,
+releases and unwatches what is still held.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from tricorn.errors import EngineLost, Overloaded, TricornError, from_info
+from tricorn.gateway.disconnect import GONE
+from tricorn.gateway.errors import ClientGone
+from tricorn.gateway.services import Services
+from tricorn.manager.protocol import Granted
+from tricorn.worker import protocol
+from tricorn.worker.client import EngineClient
+
+GRACE_S = 30.0
+"""The manager bounds every wait; this much later the gateway stops believing in an answer."""
+
+log = structlog.get_logger(part="gateway")
+
+EventT = TypeVar("EventT")
+
+
+class Errand(ABC, Generic[EventT]):
+    """sock: the client's connection, where the server gives it; watched until `close`."""
+
+    def __init__(self, services: Services, model: str, request_id: str, sock: Any = None) -> None:
+        self._services = services
+        self._manager = services.manager
+        self._model = model
+        self._request_id = request_id
+        self._inbox: SimpleQueue[object] = SimpleQueue()
+        self._call: int | None = None
+        self._lease: Granted | None = None
+        self._engine: EngineClient | None = None
+        self._running: dict[int, int] = {}
+        """Requests in the engine: number → position among those of this errand."""
+        self._retried = False
+        self.committed = False
+        """Set by the handler once the client has been sent a part of the answer."""
+        self._ticket = None if sock is None else services.watcher.watch(sock, self._inbox)
+        self._acquire()
+
+    @abstractmethod
+    def _start(self, lease: Granted, engine: EngineClient) -> EventT | None:
+        """Ask the engine, and note the numbers in `_running`.
+
+        Called again after a retry: what came before is void. A RequestError refuses the request.
+        """
+
+    @abstractmethod
+    def _told(self, arrived: object) -> EventT | None:
+        """What an engine's event means; those of numbers that no longer run mean nothing."""
+
+    def next(self, timeout_s: float) -> EventT | None:
+        """What happens next; None when nothing does for `timeout_s`.
+
+        ClientGone when the client has left; TricornError when the request failed.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                left = deadline - time.monotonic()
+                arrived = self._inbox.get(block=left > 0, timeout=left if left > 0 else None)
+            except Empty:
+                self._check_wait()
+                return None
+            if arrived is GONE:
+                raise ClientGone
+            event = self._handle(arrived)
+            if event is not None:
+                return event
+
+    def close(self) -> None:
+        """Give back whatever is still held. Safe to call twice."""
+        if self._ticket is not None:
+            self._services.watcher.unwatch(self._ticket)
+            self._ticket = None
+        self._stop()
+        if self._call is not None:
+            call, self._call = self._call, None
+            self._manager.withdraw(call)
+        self._release(lost=False)
+
+    def _acquire(self) -> None:
+        settings = self._services.settings
+        self._give_up_at = (
+            time.monotonic() + settings.load_timeout_s + settings.max_wait_s + GRACE_S
+        )
+        self._call = self._manager.acquire(self._model, self._request_id, self._inbox)
+
+    def _check_wait(self) -> None:
+        if self._call is not None and time.monotonic() > self._give_up_at:
+            raise Overloaded(f"No replica of '{self._model}' became free in time.", retry_after_s=5)
+
+    def _handle(self, arrived: object) -> EventT | None:
+        match arrived:
+            case Granted():
+                return self._granted(arrived)
+            case protocol.Failed(number, info):
+                # One of a number that is no longer running belongs to a try that was given up.
+                if number in self._running:
+                    self._failed(from_info(info))
+                return None
+            case TricornError():
+                self._call = None
+                raise arrived
+            case _:
+                return self._told(arrived)
+
+    def _granted(self, lease: Granted) -> EventT | None:
+        self._call = None
+        self._lease = lease
+        try:
+            self._engine = self._services.engines.client(lease.address, lease.secret)
+            return self._start(lease, self._engine)
+        except EngineLost as error:
+            self._failed(error)
+            return None
+
+    def _ended(self, number: int) -> bool:
+        """That request has finished; True, and the lease is given back, when it was the last."""
+        del self._running[number]
+        if not self._running:
+            self._release(lost=False)
+        return not self._running
+
+    def _failed(self, error: TricornError) -> None:
+        """Raise it, or try once more where that is safe."""
+        self._stop()
+        if not isinstance(error, EngineLost):
+            raise error
+        self._release(lost=True)
+        if self._retried or self.committed:
+            raise error
+        self._retried = True
+        log.warning("engine lost, trying again", request_id=self._request_id)
+        self._acquire()
+
+    def _stop(self) -> None:
+        running, self._running = self._running, {}
+        if self._engine is not None:
+            for number in running:
+                self._engine.cancel(number)
+
+    def _release(self, *, lost: bool) -> None:
+        if self._lease is not None:
+            lease, self._lease = self._lease, None
+            self._manager.release(lease.lease, lost=lost)

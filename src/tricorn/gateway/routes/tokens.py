@@ -1,0 +1,103 @@
+"""`POST /tokenize`, `POST /detokenize` and `POST /v1/chat/completions/render`"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from tricorn.engines.base import LoadedModel
+from tricorn.gateway import images, record, respond
+from tricorn.gateway.call import Ask
+from tricorn.gateway.incoming import body, validated
+from tricorn.gateway.services import services
+from tricorn.schemas.chat import ChatRequest
+from tricorn.schemas.tokens import DetokenizeRequest, TokenizeChatRequest, TokenizeTextRequest
+from tricorn.worker.protocol import (
+    ChatPrompt,
+    Detokenize,
+    Detokenized,
+    Prompt,
+    TextPrompt,
+    Tokenize,
+    Tokenized,
+)
+
+bp = Blueprint("tokens", __name__)
+
+
+@bp.post("/tokenize")
+@bp.post("/v1/tokenize")
+def tokenize() -> Response:
+    """Of a chat where there are `messages`, else of a `prompt`."""
+    sent = body()
+    call: TokenizeChatRequest | TokenizeTextRequest
+    if sent.get("messages") is not None:
+        call = validated(TokenizeChatRequest, sent)
+        prompt: Prompt = _chat(call)
+    else:
+        call = validated(TokenizeTextRequest, sent)
+        prompt = TextPrompt(call.prompt)
+    _, model, tokens = _tokenized(
+        call.model, prompt, add_special=call.add_special_tokens, pieces=call.return_token_strs
+    )
+    pieces = tokens.pieces
+    strings = None if pieces is None else [piece.decode("utf-8", "replace") for piece in pieces]
+    return respond.json(
+        {
+            "count": len(tokens.token_ids),
+            "max_model_len": model.context_length,
+            "tokens": tokens.token_ids,
+            "token_strs": strings,
+        }
+    )
+
+
+@bp.post("/detokenize")
+@bp.post("/v1/detokenize")
+def detokenize() -> Response:
+    call = validated(DetokenizeRequest, body())
+    request_id = record.current().request_id
+    answer = respond.answered(
+        Ask(call.model, request_id, lambda number: Detokenize(number, request_id, call.tokens))
+    )
+    (text,) = answer.parts
+    assert isinstance(text, Detokenized)
+    return respond.json({"prompt": text.text})
+
+
+@bp.post("/v1/chat/completions/render")
+def render() -> Response:
+    """What the model would be sent for this chat completion."""
+    call = validated(ChatRequest, body())
+    model_id, model, tokens = _tokenized(call.model, _chat(call), add_special=False, pieces=False)
+    return respond.json(
+        {
+            "object": "chat.completion.prompt",
+            "model": model_id,
+            "prompt": tokens.text,
+            "prompt_token_ids": tokens.token_ids,
+            "count": len(tokens.token_ids),
+            "max_model_len": model.context_length,
+        }
+    )
+
+
+def _chat(call: ChatRequest) -> ChatPrompt:
+    return call.prompt(images.load(call.image_urls(), services().settings))
+
+
+def _tokenized(
+    model: str, prompt: Prompt, *, add_special: bool, pieces: bool
+) -> tuple[str, LoadedModel, Tokenized]:
+    facts = record.current()
+    request_id = facts.request_id
+    answer = respond.answered(
+        Ask(
+            model,
+            request_id,
+            lambda number: Tokenize(number, request_id, prompt, add_special, pieces),
+        )
+    )
+    (tokens,) = answer.parts
+    assert isinstance(tokens, Tokenized)
+    facts.prompt_tokens = len(tokens.token_ids)
+    return answer.model_id, answer.model, tokens

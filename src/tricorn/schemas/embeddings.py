@@ -1,0 +1,28 @@
+"""`POST /v1/embeddings`: the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tricorn.schemas.fields import Integer, String
+from tricorn.schemas.inputs import TextsOrTokens
+from tricorn.schemas.parameters import EMBEDDINGS, Rule
+from tricorn.schemas.request import RequestModel
+from tricorn.worker.protocol import TextPrompt, TokenPrompt
+
+
+class EmbeddingRequest(RequestModel):
+    rules: ClassVar[Mapping[str, Rule]] = EMBEDDINGS
+
+    model: String = Field(min_length=1)
+    input: TextsOrTokens
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: Integer | None = Field(None, ge=1, lt=2**31)
+
+    def prompts(self) -> list[TextPrompt | TokenPrompt]:
+        return [
+            TextPrompt(text) if isinstance(text, str) else TokenPrompt(text) for text in self.input
+        ]

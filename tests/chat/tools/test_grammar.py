@@ -1,0 +1,278 @@
+"""What a model can write under the grammar of tool calls, over one token a byte."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from llguidance import LLTokenizer
+from tests.chat.tools.test_parsers import joined
+
+from tricorn.chat.answer_reader import AnswerReader
+from tricorn.chat.pieces import Reading
+from tricorn.chat.tools.formats import FORMATS
+from tricorn.chat.tools.grammar import constraint as make
+from tricorn.chat.tools.rules import ToolRules
+from tricorn.engines.base import Constraint
+from tricorn.engines.constraints import ConstraintCompiler, Matcher
+from tricorn.errors import InvalidRequest
+
+TOKENIZER = LLTokenizer("byte")
+COMPILER = ConstraintCompiler(TOKENIZER)
+EOS = TOKENIZER.eos_token
+REQUIRED = ToolRules(required=True)
+WEATHER: dict[str, Any] = {
+    "name": "get_weather",
+    "strict": True,
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "unit": {"type": "string", "enum": ["C", "F"]},
+            "days": {"type": "integer", "minimum": 1, "maximum": 9},
+            "flag": {"type": "boolean"},
+            "place": {"$ref": "#/$defs/place"},
+        },
+        "required": ["unit", "place"],
+        "$defs": {"place": {"enum": ["here", 5, None]}},
+    },
+}
+NOW: dict[str, Any] = {"name": "now"}
+FUNCTIONS = [WEATHER, NOW]
+TOOLS = [{"type": "function", "function": function} for function in FUNCTIONS]
+CALLS = {
+    "harmony": "<|channel|>commentary to=functions.now <|constrain|>json<|message|>{}",
+    "deepseek": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n```json\n"
+    "{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+    "deepseek-v3.1": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>now<｜tool▁sep｜>{}"
+    "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+    "mistral": "[TOOL_CALLS]now[ARGS]{}",
+    "mistral-old": '[TOOL_CALLS] [{"name": "now", "arguments": {}}]',
+    "qwen3-coder": "<tool_call>\n<function=now>\n</function>\n</tool_call>",
+    "glm": "<tool_call>now\n</tool_call>",
+    "hermes": '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>',
+    "pythonic": "[now()]",
+    "llama": '{"name": "now", "parameters": {}}',
+    "emulated": '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>',
+}
+
+
+def held(
+    form: str | None,
+    rules: ToolRules = REQUIRED,
+    answer: Constraint | None = None,
+    *,
+    functions: list[dict[str, Any]] = FUNCTIONS,
+    reasoning: str = "",
+    thinking: bool = False,
+    tokens: dict[str, int] | None = None,
+) -> Constraint:
+    found = make(
+        FORMATS[form] if form else None, functions, rules, answer, reasoning=reasoning,
+        thinking=thinking, tokens=tokens or {},
+    )  # fmt: skip
+    assert found is not None
+    return found
+
+
+def allowed(matcher: Matcher) -> list[int]:
+    logits = np.zeros(TOKENIZER.vocab_size, dtype=np.float32)
+    matcher.mask(logits)
+    return [int(token) for token in np.flatnonzero(logits == 0)]
+
+
+def accepts(constraint: Constraint, text: str) -> bool:
+    """The text is a whole answer."""
+    matcher = COMPILER.matcher(constraint)
+    for byte in text.encode():
+        if byte not in allowed(matcher):
+            return False
+        matcher.accept(byte)
+    return EOS in allowed(matcher)
+
+
+def babble(constraint: Constraint, seed: int) -> str | None:
+    """An answer of a model that knows nothing; None where it does not end."""
+    chance = random.Random(seed)
+    matcher = COMPILER.matcher(constraint)
+    written = bytearray()
+    while len(written) < 1500:
+        choices = allowed(matcher)
+        if EOS in choices and chance.random() < 0.5:
+            return written.decode()
+        token = chance.choice(choices)
+        if token == EOS:
+            return written.decode()
+        matcher.accept(token)
+        written.append(token)
+    return None
+
+
+def calls_in(form: str, text: str) -> list[tuple[str, Any]]:
+    reader = AnswerReader(Reading(form), TOOLS)
+    content, _, calls = joined(reader.feed(text) + reader.finish(cut=False))
+    assert content == ""
+    return [(name, json.loads(arguments)) for name, arguments in calls]
+
+
+@settings(deadline=None, max_examples=60)
+@given(form=st.sampled_from(list(FORMATS)), seed=st.integers(0, 10_000), parallel=st.booleans())
+def test_whatever_is_written_is_a_valid_call(form: str, seed: int, parallel: bool) -> None:
+    """Under `required` a model that knows nothing calls tools of the request, rightly."""
+    text = babble(held(form, ToolRules(required=True, parallel=parallel)), seed)
+    if text is None:
+        return
+    calls = calls_in(form, text)
+    assert calls
+    assert parallel or len(calls) == 1
+    for name, arguments in calls:
+        if name == "now":
+            assert arguments == {}
+            continue
+        assert name == "get_weather"
+        assert {"unit", "place"} <= set(arguments) <= {"unit", "days", "flag", "place"}
+        assert arguments["unit"] in ("C", "F")
+        assert arguments["place"] in ("here", 5, None)
+        assert 1 <= arguments.get("days", 1) <= 9
+        assert isinstance(arguments.get("flag", True), bool)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_required(form: str) -> None:
+    """Calls as the family writes them, and nothing else."""
+    only = held(form)
+    assert accepts(only, CALLS[form])
+    assert not accepts(only, "Hello!")
+    assert not accepts(only, "")
+    assert not accepts(only, CALLS[form].replace("now", "later"))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_auto(form: str) -> None:
+    """Any text, or calls, or calls behind text where a marker tells them; none that are wrong."""
+    free = held(form, ToolRules(), reasoning="harmony" if form == "harmony" else "")
+    assert accepts(free, CALLS[form])
+    assert not accepts(free, CALLS[form].replace("now", "later"))
+    if form == "harmony":
+        assert accepts(free, "<|channel|>final<|message|>Hello <b> [x] {}!")
+        return
+    assert accepts(free, "Hello <b> [x] {}!")
+    assert accepts(free, '{"answer": 1}')
+    if FORMATS[form].trigger:
+        assert accepts(free, "Let me see. " + CALLS[form])
+        assert not accepts(free, "Let me see. " + CALLS[form].replace("now", "later"))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(
+    "schema", [{"properties": {"a": {"type": "integer"}}, "required": ["a"]}, {}]
+)
+def test_a_call_or_an_answer(form: str, schema: dict[str, Any]) -> None:
+    """With response_format: a call, or what follows the schema, and no other text."""
+    answer = Constraint("json_schema", json.dumps({"type": "object", **schema}))
+    harmony = form == "harmony"
+    either = held(form, ToolRules(), answer, reasoning="harmony" if harmony else "")
+    head = "<|channel|>final<|message|>" if harmony else ""
+    assert accepts(either, CALLS[form])
+    assert accepts(either, head + '{"a": 1}')
+    assert not accepts(either, head + "Hello")
+    assert accepts(either, head + '{"b": 1}') is (not schema)
+
+
+@pytest.mark.parametrize(("reasoning", "begin", "end"), [
+    ("think", "<think>", "</think>"), ("mistral", "[THINK]", "[/THINK]"),
+    ("seed", "<seed:think>", "</seed:think>"),
+])  # fmt: skip
+def test_thoughts_are_free(reasoning: str, begin: str, end: str) -> None:
+    """A thought may come first, and is anything; the answer behind it is held."""
+    kinds = [
+        (Constraint("json_schema", '{"const": 5}'), "5"),
+        (Constraint("choice", '["left", "right"]'), "left"),
+        (Constraint("regex", r"\d/[a-c]+"), "5/abc"),
+        (Constraint("json_object"), '{"a": 1}'),
+    ]
+    for answer, text in kinds:
+        outside = held(None, ToolRules(), answer, reasoning=reasoning)
+        assert accepts(outside, f"{begin}Well < 5, {{\n{end}\n\n{text}")
+        assert accepts(outside, text)
+        assert not accepts(outside, f"{begin}Well{end}no")
+        inside = held(None, ToolRules(), answer, reasoning=reasoning, thinking=True)
+        assert accepts(inside, f"Well.{end}{text}")
+        assert not accepts(inside, text)
+    call = CALLS["hermes"]
+    assert accepts(held("hermes", reasoning=reasoning), f"{begin}Hm.{end}\n{call}")
+    assert accepts(held("hermes", reasoning=reasoning, thinking=True), f"Hm.{end}\n{call}")
+
+
+def test_harmony_thinks_in_messages() -> None:
+    """Any number of analysis messages before the one that is held."""
+    thought = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant"
+    answer = Constraint("json_object")
+    only = held(None, ToolRules(), answer, reasoning="harmony")
+    assert accepts(only, thought + thought + "<|channel|>final<|message|>{}")
+    assert not accepts(only, thought + "{}")
+    assert accepts(held("harmony", reasoning="harmony"), thought + CALLS["harmony"])
+
+
+def test_another_format_within_harmony() -> None:
+    """A template of that kind which knows no tools: calls are written where the answer is."""
+    head = "<|channel|>final<|message|>"
+    only = held("emulated", reasoning="harmony")
+    assert accepts(only, head + CALLS["emulated"])
+    assert not accepts(only, CALLS["emulated"])
+    assert accepts(held("emulated", ToolRules(), reasoning="harmony"), head + "Hello")
+    reader = AnswerReader(Reading("emulated", "harmony"), TOOLS)
+    thought = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant"
+    pieces = reader.feed(thought + head + CALLS["emulated"]) + reader.finish(cut=False)
+    assert joined(pieces) == ("", "Hm.", [("now", "{}")])
+
+
+def test_markers_may_be_tokens() -> None:
+    """A control token counts as the marker that it is named by; its text still does."""
+    tokens = {"<tool_call>": 1, "</think>": 2}
+    free = held("hermes", ToolRules(), reasoning="think", thinking=True, tokens=tokens)
+    call = CALLS["hermes"].removeprefix("<tool_call>")
+    assert accepts(free, "Hm.\x02Well, \x01" + call)
+    assert accepts(free, "Hm.</think>Well, <tool_call>" + call)
+    assert not accepts(free, "Hm.\x02Well, \x01 no")
+
+
+def test_arguments_that_nobody_named() -> None:
+    """A schema that lists arguments allows those; one that allows more on purpose does."""
+    listed = {"name": "f", "parameters": {"type": "object", "properties": {"a": {}}}}
+    opened = {"name": "f", "parameters": listed["parameters"] | {"additionalProperties": True}}
+    text = '<tool_call>\n{"name": "f", "arguments": {"b": 1}}\n</tool_call>'
+    assert not accepts(held("hermes", functions=[listed]), text)
+    assert accepts(held("hermes", functions=[opened]), text)
+
+
+def test_strict_is_never_half_strict() -> None:
+    """A keyword that cannot be enforced: refused where strict, let pass where not."""
+    parameters = {"type": "object", "properties": {"a": {"not": {"type": "null"}}}}
+    for strict in (True, False):
+        function = {"name": "f", "strict": strict, "parameters": parameters}
+        constraint = held("hermes", functions=[function])
+        if strict:
+            with pytest.raises(InvalidRequest) as caught:
+                COMPILER.matcher(constraint)
+            assert caught.value.param == "tools"
+        else:
+            COMPILER.matcher(constraint)
+    for parameters in (
+        {"type": "object", "properties": {"a": {"type": "string", "pattern": "x"}}},
+        {"anyOf": [{"type": "object"}]},
+    ):
+        with pytest.raises(InvalidRequest):
+            held("qwen3-coder", functions=[{"name": "f", "strict": True, "parameters": parameters}])
+        held("qwen3-coder", functions=[{"name": "f", "parameters": parameters}])
+
+
+def test_text_arguments_in_tags() -> None:
+    """Anything up to the tag's end."""
+    function = {"name": "f", "parameters": {"properties": {"a": {"type": "string"}}}}
+    text = '<tool_call>\n<function=f>\n<parameter=a>\nx < 5 "\n\n</parameter>\n</function>\n'
+    assert accepts(held("qwen3-coder", functions=[function]), text + "</tool_call>")
