@@ -18,7 +18,7 @@ from tricorn.errors import StartupError
 from tricorn.hardware import facts
 from tricorn.hardware.facts import Facts
 from tricorn.install_faults import InstallError
-from tricorn.manager import service
+from tricorn.manager import gateway_process, service
 from tricorn.place import Place
 
 
@@ -26,6 +26,12 @@ from tricorn.place import Place
 def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs in a folder of its own, without a `.env` or `tricorn.yaml`."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _free_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else runs on this machine."""
+    monkeypatch.setattr(gateway_process, "check_port", lambda host, port: None)
 
 
 @pytest.fixture
@@ -202,6 +208,20 @@ def test_checks_at_start_are_devs(
     assert ("checks" in machine) is checked
     machine.clear()
     cli.main(["serve", "--mode", "dev", "--skip-check"])
+    assert machine == []
+
+
+def test_a_taken_port_is_told_before_an_install(
+    machine: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not after minutes of compiling."""
+
+    def taken(host: str, port: int) -> None:
+        raise StartupError(f"cannot listen on {host}:{port}")
+
+    monkeypatch.setattr(gateway_process, "check_port", taken)
+    assert cli.main(["serve", "--port", "9"]) == 1
+    assert capsys.readouterr().err == "tricorn: cannot listen on 127.0.0.1:9\n"
     assert machine == []
 
 

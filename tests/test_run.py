@@ -166,6 +166,7 @@ def test_a_model_folder_is_a_path(
     [
         (["--modle", "x"], "--modle"),
         (["--mode", "fast"], "invalid choice: 'fast'"),
+        (["--port", "abc"], "usage: run.py"),
         (["--", "-k", "x"], "--mode test"),
     ],
 )

@@ -85,11 +85,14 @@ def serve(arguments: argparse.Namespace) -> int:
     # Imported here: `--version` and a wrong flag answer at once.
     from tricorn.doctor import runner as checks
     from tricorn.manager import service
+    from tricorn.manager.gateway_process import check_port
 
     settings = load_settings(flags_of(arguments), config_file=arguments.config)
     if arguments.model is not None:
         settings = with_model(settings, arguments.model)
     logs.set_up(level=settings.log_level, json=settings.log_json(), process="manager")
+    if not arguments.without_gateway:
+        check_port(settings.host, settings.port)  # before an install that takes minutes
     pythons: dict[str, Path] = {}
     if not arguments.skip_check:
         pythons = install(settings, say=service.say)

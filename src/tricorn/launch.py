@@ -45,9 +45,9 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--mode", choices=["dev", "prod", "test"], help="default: prod")
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
-    parser.add_argument("--port", help="port to listen on (8000)")
+    parser.add_argument("--port", type=int, help="port to listen on (8000)")
     parser.add_argument("--model", help="the model to load at start: a name in models/ or a file")
-    parser.add_argument("--workers", help="gateway processes")
+    parser.add_argument("--workers", type=int, help="gateway processes")
     parser.add_argument("--config", help="settings file (tricorn.yaml)")
     parser.add_argument("--debug", action="store_true", help="log much more")
     parser.add_argument(
@@ -66,10 +66,10 @@ def serve_flags(options: argparse.Namespace, directory: Path) -> list[str]:
         value = getattr(options, name)
         if value is None:
             continue
-        path = directory / value
+        path = directory / str(value)
         is_model = path.is_file() or (path / "config.json").is_file()  # a model folder
         is_path = name == "config" or (name == "model" and is_model)
-        given += [f"--{name}", str(path.resolve()) if is_path else value]
+        given += [f"--{name}", str(path.resolve()) if is_path else str(value)]
     if options.debug:
         given.append("--debug")
     if options.skip_check:

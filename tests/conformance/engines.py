@@ -25,6 +25,7 @@ class Engine:
     """name: the registry's; folder: of its environment; model: makes the model, gives its path.
 
     exact: makes a model that computes in float32, where `model` does not; served as NAME-exact.
+    quantised: makes one with quantised weights, served as NAME-quantised.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Engine:
     engine_args: tuple[tuple[str, object], ...] = ()
     exact: Callable[[Engine], Path] | None = None
     exact_args: tuple[tuple[str, object], ...] = ()
+    quantised: Callable[[Engine], Path] | None = None
 
     @property
     def python(self) -> Path:
@@ -61,6 +63,8 @@ class Engine:
         entries = {self.name: self._entry(self.model(self), self.engine_args)}
         if self.exact is not None:
             entries[self.exact_name] = self._entry(self.exact(self), self.exact_args)
+        if self.quantised is not None:
+            entries[f"{self.name}-quantised"] = self._entry(self.quantised(self), self.engine_args)
         entries |= pooling_models.entries(
             self.name, self.pools, ENGINES["vllm"].python, dict(self.engine_args)
         )
@@ -87,6 +91,17 @@ def _smollm2(_engine: Engine) -> Path:
 def _tiny(_engine: Engine) -> Path:
     folder = hf_model.cache_folder() / f"tiny-{tiny_model.SEED}"
     return folder if folder.is_dir() else tiny_model.make(GGUF, folder)
+
+
+def _quantised_tiny(engine: Engine) -> Path:
+    """By mlx-lm's own converter; 8 bits, so that it still says nearly the same."""
+    plain = _tiny(engine)
+    folder = plain.with_name(f"{plain.name}-8bit")
+    if not folder.is_dir():
+        command = [str(engine.python), "-m", "mlx_lm", "convert", "--hf-path", str(plain)]
+        command += ["--mlx-path", str(folder), "-q", "--q-bits", "8", "--q-group-size", "32"]
+        subprocess.run(command, check=True, capture_output=True)
+    return folder
 
 
 def _float_gguf(engine: Engine) -> Path:
@@ -120,6 +135,7 @@ ENGINES = {
             meaningful=True,
             exact=_float_gguf,
             exact_args=(("type_k", "f32"), ("type_v", "f32"), ("flash_attn", "off")),
+            quantised=_gguf,
         ),
         Engine(
             "vllm",
@@ -136,6 +152,7 @@ ENGINES = {
             start_s=90,
             meaningful=False,
             engine_args=(("memory_limit", 2048),),
+            quantised=_quantised_tiny,
         ),
     )
 }

@@ -42,6 +42,24 @@ def test_logprobs(served: Served) -> None:
         assert value == max(top.values()), "greedy takes the likeliest"
 
 
+def test_quantised(served: Served) -> None:
+    """A quantised model says nearly what the plain one says"""
+    engine = served.engine
+    if engine.quantised is None:
+        pytest.skip(f"no quantised model for {engine.name} on a CPU can be made here")
+
+    def likeliest(model: str) -> dict[str, float]:
+        found = complete(served, max_tokens=1, logprobs=5, model=model).choices[0].logprobs
+        assert found is not None
+        assert found.top_logprobs is not None
+        return found.top_logprobs[0]
+
+    plain, quantised = likeliest(engine.exact_name), likeliest(f"{engine.name}-quantised")
+    assert plain != quantised
+    best = max(plain, key=lambda token: plain[token])
+    assert quantised[best] == pytest.approx(plain[best], abs=0.3)
+
+
 def test_logit_bias(served: Served) -> None:
     """logit_bias forces and forbids"""
     a, b = (token_ids(served, logit_bias={token: 100}, max_tokens=4) for token in (A, B))

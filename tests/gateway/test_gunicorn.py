@@ -22,6 +22,7 @@ from tests.polling import wait_until
 
 from tricorn.config import Settings
 from tricorn.engines.base import TokenDelta
+from tricorn.gateway import instance
 from tricorn.worker.protocol import Delta, Finished, Started
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="gunicorn needs POSIX")
@@ -29,20 +30,19 @@ MAX_RSS_MB = 80
 
 
 class Gunicorn:
-    """gunicorn's master as a manager starts it, or as a person does."""
+    """gunicorn's master as a manager starts it; with `folder` as a person does, from there."""
 
-    def __init__(self, settings: Settings, *, managed: bool = True) -> None:
+    def __init__(self, settings: Settings, *, folder: Path | None = None) -> None:
         self.port = settings.port
-        environment = os.environ | {
-            "PYTHONPATH": str(root() / "src"),
-            "TRICORN_RUN_DIR": str(settings.runtime_dir()),
-        }
-        if managed:
+        environment = os.environ | {"PYTHONPATH": str(root() / "src")}
+        if folder is None:
+            environment["TRICORN_RUN_DIR"] = str(settings.runtime_dir())
             environment["TRICORN_MANAGED"] = "1"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "-c", str(root() / "gunicorn.conf.py"),
              "tricorn.gateway.app:create_app()"],
             env=environment,
+            cwd=folder,
         )  # fmt: skip
         wait_until(self._answers)
 
@@ -221,3 +221,36 @@ def test_reload_in_dev_keeps_serving(tmp_path: Path, worker: ScriptedWorker) -> 
     finally:
         gateway.close()
         control.close()
+
+
+def test_by_hand_it_brings_a_manager_and_another_when_that_dies(tmp_path: Path) -> None:
+    """It ends with gunicorn."""
+    settings = Settings(run_dir=tmp_path / "run", port=free_port())
+    (tmp_path / "tricorn.yaml").write_text(
+        f"port: {settings.port}\nrun_dir: {settings.run_dir}\nworkers: 1\ndefault_model: m\n"
+        f"model_base_path: {tmp_path}\ndata_dir: {tmp_path}\nlog_dir: {tmp_path}\n"
+        "models: {m: {engine: fake}}\n"
+    )
+    gunicorn = Gunicorn(settings, folder=tmp_path)
+    try:
+        first = _manager(gunicorn, settings)
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: instance.manager_pid(settings.runtime_dir()) not in (None, first))
+        second = _manager(gunicorn, settings)
+    finally:
+        gunicorn.close()
+    assert not instance.is_alive(second)
+
+
+def _manager(gunicorn: Gunicorn, settings: Settings) -> int:
+    """Its pid, once requests are answered."""
+
+    def answers() -> bool:
+        asked = {"model": "m", "messages": MESSAGES, "max_tokens": 1}
+        url = f"http://127.0.0.1:{gunicorn.port}/v1/chat/completions"
+        return httpx.post(url, json=asked).status_code == 200
+
+    wait_until(answers)
+    pid = instance.manager_pid(settings.runtime_dir())
+    assert pid is not None
+    return pid

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import structlog
 from flask import Flask
@@ -14,6 +15,7 @@ from tests.gateway.engines import FakeManager, ScriptedWorker
 
 from tricorn.engines.base import TokenDelta
 from tricorn.errors import Overloaded
+from tricorn.manager.protocol import Snapshot
 from tricorn.worker.protocol import Delta, Finished, Started
 
 CHAT = "/v1/chat/completions"
@@ -256,6 +258,48 @@ def test_a_retry_restarts_the_answer(
     player.join()
     assert answer["choices"][0]["message"]["content"] == "kept"
     assert answer["usage"]["completion_tokens"] == 1
+
+
+def test_a_model_that_failed_stays_listed(
+    make_app: Callable[..., Flask],
+) -> None:
+    """It is loaded again; one that nobody can load is for nobody's pick list."""
+
+    class Troubled(FakeManager):
+        def snapshot(self) -> Snapshot | None:
+            whole = super().snapshot()
+            assert whole is not None
+            failed, broken = (
+                msgspec.structs.replace(whole.models[0], id=name, state="FAILED", **trouble)
+                for name, trouble in (
+                    ("failed", {"failure": "it crashed"}),
+                    ("broken", {"fault": "no GGUF"}),
+                )
+            )
+            return msgspec.structs.replace(whole, models=[failed, broken])
+
+    with client(make_app(Troubled({"m": {}}))) as http:
+        [listed] = http.get("/v1/models").json()["data"]
+        assert (listed["id"], listed["tricorn"]["fault"]) == ("failed", "it crashed")
+        assert http.get("/v1/models/broken").json()["tricorn"]["fault"] == "no GGUF"
+        assert "There are: failed." in http.get("/v1/models/other").json()["error"]["message"]
+
+
+def test_probes_are_not_logged_as_trouble(make_app: Callable[..., Flask]) -> None:
+    """/ready may say 503 every few seconds while a model loads."""
+    manager = FakeManager({})
+    manager.ready = False
+    with client(make_app(manager)) as http, structlog.testing.capture_logs() as lines:
+        assert http.get("/ready").status_code == 503
+    assert [line["log_level"] for line in lines if line["event"] == "request"] == ["debug"]
+
+
+def test_log_line_of_a_refusal(http: httpx.Client) -> None:
+    """The field that was wrong, not what was in it."""
+    with structlog.testing.capture_logs() as lines:
+        http.post(CHAT, json=BODY | {"temperature": 7})
+    [line] = [line for line in lines if line["event"] == "request"]
+    assert (line["status"], line["param"]) == (400, "temperature")
 
 
 def test_log_line(http: httpx.Client) -> None:

@@ -167,7 +167,7 @@ def test_failed_load_fails_all_waiters(folder: Path) -> None:
             assert again.retry_after_s is not None
             assert again.retry_after_s > 0
             assert len(manager.started) == 1
-            assert manager.pool.models()[0].fault is not None
+            assert manager.pool.models()[0].failure is not None
 
     asyncio.run(scenario())
 

@@ -61,9 +61,10 @@ def register(app: Flask) -> None:
 
 
 def _tricorn_error(error: TricornError) -> Response:
-    record.current().error = error.code
+    facts = record.current()
+    facts.error, facts.param = error.code, error.param
     if error.status >= 500:
-        record.current().message = error.message
+        facts.message = error.message
     return answer(error)
 
 

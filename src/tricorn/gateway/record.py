@@ -44,6 +44,7 @@ class Record:
     ignored: list[str] = field(default_factory=list)
     retried: bool = False
     error: str | None = None
+    param: str | None = None
     message: str | None = None
 
     def first_token(self) -> None:
@@ -58,10 +59,10 @@ class Record:
         }
         facts["status"] = status
         facts["duration_s"] = round(time.monotonic() - self.began, 4)
-        if status >= 500 or self.message is not None:
-            log.warning("request", **facts)
-        elif self.path in _QUIET or self.method == "OPTIONS":
+        if self.path in _QUIET or self.method == "OPTIONS":
             log.debug("request", **facts)
+        elif status >= 500 or self.message is not None:
+            log.warning("request", **facts)
         else:
             log.info("request", **facts)
 

@@ -21,7 +21,9 @@ def base_url(settings: Settings) -> str:
 
 def curl_line(settings: Settings, model: str) -> str:
     """A chat completion to be pasted into a shell."""
-    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello!"}]})
+    message = {"role": "user", "content": "Hello!"}
+    # Small models wander at the default temperature, and this is their first impression.
+    body = json.dumps({"model": model, "temperature": 0.2, "messages": [message]})
     url = f"{base_url(settings)}/v1/chat/completions"
     # cmd.exe knows no single quotes.
     quoted = '"' + body.replace('"', '\\"') + '"' if os.name == "nt" else shlex.quote(body)
@@ -41,7 +43,7 @@ def announcement(
     else:
         lines.append(f"  Engine   {model.engine_reason}")
         context = f", context of {model.context_length} tokens" if model.context_length else ""
-        state = f" – {model.fault}" if model.state == "FAILED" else context
+        state = f" – {model.trouble}" if model.state == "FAILED" else context
         lines.append(f"  Model    {model.id}{state}")
     if with_gateway:
         lines.append(f"  URL      {base_url(settings)}/v1")

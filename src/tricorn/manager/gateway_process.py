@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -50,6 +51,8 @@ def check_port(host: str, port: int) -> None:
                 f"the port {port} needs more rights than this user has; choose one above 1023"
             ) from error
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise StartupError(f"HOST {host!r} is no address of this machine") from error
             raise StartupError(
                 f"cannot listen on {host}:{port}: {error.strerror or error}; is another server"
                 " running there? Choose another port with --port"

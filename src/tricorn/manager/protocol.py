@@ -31,10 +31,18 @@ class ModelInfo(msgspec.Struct, frozen=True, array_like=True):
     context_length: int | None = None
     """Known once it has been loaded."""
     fault: str | None = None
+    """Why it cannot be served until somebody mends it."""
     capabilities: EngineCapabilities | None = None
     """Known once it has been loaded."""
     parent: str | None = None
     """An adapter: the model that it belongs to, whose state and abilities are its own."""
+    failure: str | None = None
+    """Of its last load or run; it is tried again."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with it now, in a sentence."""
+        return self.fault or self.failure
 
 
 # --- from clients -----------------------------------------------------------------------------

@@ -86,9 +86,6 @@ class ServedModel:
             return self.replica.state
         return "FAILED" if self.failure is not None else "UNLOADED"
 
-    def fault(self) -> str | None:
-        return self.spec.fault or (self.failure.message if self.failure is not None else None)
-
     def info(self) -> ModelInfo:
         return ModelInfo(
             id=self.spec.id,
@@ -99,8 +96,9 @@ class ServedModel:
             size_bytes=self.spec.size_bytes,
             state=self.state(),
             context_length=self.context_length,
-            fault=self.fault(),
+            fault=self.spec.fault,
             capabilities=self.capabilities,
+            failure=self.failure.message if self.failure is not None else None,
         )
 
     def adapter(self, name: str) -> Adapter | None:

@@ -287,7 +287,7 @@ def readiness(models: list[ModelInfo], default_model: str | None) -> tuple[bool,
         return True, "ready"
     default = next((model for model in models if model.id == default_model), None)
     if default is not None and default.state in ("LOADING", "FAILED"):
-        reason = default.fault or f"the model {default.id} is loading"
+        reason = default.trouble or f"the model {default.id} is loading"
         return False, reason
     if not any(model.fault is None for model in models):
         return False, "there is no model that could be served"

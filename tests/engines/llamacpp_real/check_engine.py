@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tricorn.engines.base import (
@@ -25,7 +26,13 @@ from tricorn.engines.base import (
 from tricorn.engines.llamacpp import binding
 from tricorn.engines.llamacpp.engine import LlamaCppCore
 from tricorn.engines.stepped import SteppedEngine
-from tricorn.errors import EngineGenerateError, EngineLost, InvalidRequest, TricornError
+from tricorn.errors import (
+    EngineGenerateError,
+    EngineLost,
+    InvalidRequest,
+    ModelLoadFailed,
+    TricornError,
+)
 
 MODEL = Path(__file__).parents[3] / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 SPEC = ModelSpec(
@@ -161,6 +168,33 @@ def test_an_abort_cuts_a_long_prefill_short(
     core.abort("long")
     assert finish(core, answers).text("other") == expected
     assert core.stats().running == 0
+
+
+def test_what_cannot_be_cut_is_not_aborted(
+    core: LlamaCppCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recurrent model's state cannot be cut back to before the step."""
+    decode, results = core._context.decode, list[int]()
+
+    def interrupted_decode() -> int:
+        core.interrupt("long")
+        results.append(decode())
+        return results[-1]
+
+    monkeypatch.setattr(core._model, "shares_prefixes", False)
+    start(core, "long", "one two three four five six " * 20, max_tokens=1)
+    monkeypatch.setattr(core._context, "decode", interrupted_decode)
+    finish(core)
+    assert set(results) == {0}
+
+
+def test_a_failed_load_tells_the_cause(tmp_path: Path) -> None:
+    """llama.cpp's first complaint, not its last one."""
+    cut = tmp_path / "cut.gguf"
+    with MODEL.open("rb") as whole:
+        cut.write_bytes(whole.read(20 << 20))
+    with pytest.raises(ModelLoadFailed, match="not within the file bounds"):
+        LlamaCppCore().open(msgspec.structs.replace(SPEC, path=str(cut)))
 
 
 def test_an_abort_of_another_request_disturbs_no_prefill(

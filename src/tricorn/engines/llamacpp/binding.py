@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import sys
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,16 +31,21 @@ ABORTED = 2
 
 _C = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
 _GGML_LEVEL_ERROR = 4
-_last_error = ""
+_errors: deque[str] = deque(maxlen=16)
+"""What llama.cpp has logged as errors since the last call that could fail began."""
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator] # llama_cpp has no stubs
 def on_log(level: int, text: bytes, _user_data: Any) -> None:
     # llama.cpp explains a failed load only in its log; its chatter is not for ours.
-    global _last_error
     if level == _GGML_LEVEL_ERROR:
-        _last_error = text.decode(errors="replace").strip()
-        log.error(_last_error)
+        _errors.append(text.decode(errors="replace").strip())
+        log.error(_errors[-1])
+
+
+def _reason() -> str:
+    """The first error is the cause, the later ones only say that something failed."""
+    return _errors[0] if _errors else "no reason"
 
 
 class DecodeError(Exception):
@@ -58,11 +64,10 @@ class Model:
         params.n_gpu_layers = options.n_gpu_layers
         params.main_gpu = options.main_gpu
         params.load_mode = (2 if options.use_mlock else 0) + (1 if options.use_mmap else 0)
+        _errors.clear()
         self.pointer = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         if not self.pointer:
-            raise ModelLoadFailed(
-                f"llama.cpp cannot load {path.name}: {_last_error or 'no reason'}"
-            )
+            raise ModelLoadFailed(f"llama.cpp cannot load {path.name}: {_reason()}")
         self.vocab = llama_cpp.llama_model_get_vocab(self.pointer)
         self.vocab_size: int = llama_cpp.llama_vocab_n_tokens(self.vocab)
         self.context_trained: int = llama_cpp.llama_model_n_ctx_train(self.pointer)
@@ -175,11 +180,10 @@ class Context:
             params.rope_freq_base = options.rope_freq_base
         if options.rope_freq_scale is not None:
             params.rope_freq_scale = options.rope_freq_scale
+        _errors.clear()
         self.pointer = llama_cpp.llama_init_from_model(model.pointer, params)
         if not self.pointer:
-            raise ModelLoadFailed(
-                f"llama.cpp cannot make a context of {cells} tokens: {_last_error or 'no reason'}"
-            )
+            raise ModelLoadFailed(f"llama.cpp cannot make a context of {cells} tokens: {_reason()}")
         self.cells: int = llama_cpp.llama_n_ctx(self.pointer)
         self._memory = llama_cpp.llama_get_memory(self.pointer)
         self._batch = llama_cpp.llama_batch_init(options.n_batch, 0, 1)
@@ -202,6 +206,7 @@ class Context:
 
     def clear(self) -> None:
         """Begin the next batch; what was to abort the last one is forgotten."""
+        _errors.clear()
         self._filled = 0
         self._abort_flag.raw = b"\0\0"
 
@@ -231,7 +236,7 @@ class Context:
         self._batch.n_tokens = self._filled
         result: int = llama_cpp.llama_decode(self.pointer, self._batch)
         if result < 0:
-            raise DecodeError(f"llama_decode gave {result}: {_last_error or 'no reason'}")
+            raise DecodeError(f"llama_decode gave {result}: {_reason()}")
         return result
 
     def decode_embeddings(
@@ -260,7 +265,7 @@ class Context:
             llama_cpp.llama_set_causal_attn(self.pointer, True)
             llama_cpp.llama_batch_free(batch)
         if result < 0:
-            raise DecodeError(f"llama_decode gave {result}: {_last_error or 'no reason'}")
+            raise DecodeError(f"llama_decode gave {result}: {_reason()}")
         return result
 
     def logits(self, row: int) -> npt.NDArray[np.float32]:

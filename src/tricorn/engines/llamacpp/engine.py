@@ -153,7 +153,8 @@ class LlamaCppCore(EngineCore):
             self._close_sampler(sequence)
 
     def interrupt(self, request_id: str) -> None:
-        if request_id in self._in_prefill:
+        # What an aborted step has left behind can only be cut off where sequences can be cut.
+        if request_id in self._in_prefill and self._model.shares_prefixes:
             self._context.abort()
 
     def busy(self) -> bool:

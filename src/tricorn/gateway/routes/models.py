@@ -29,7 +29,7 @@ def show(model_id: str) -> Response:
     for model in models:
         if model.id == wanted:
             return respond.json(_model(model))
-    there = ", ".join(model.id for model in models) or "none"
+    there = ", ".join(model.id for model in models if model.fault is None) or "none"
     raise ModelNotFound(f"The model '{wanted}' does not exist. There are: {there}.", param="model")
 
 
@@ -57,6 +57,6 @@ def _model(model: ModelInfo) -> dict[str, Any]:
             "state": model.state,
             "context_length": model.context_length,
             "capabilities": _names(model.capabilities),
-            "fault": model.fault,
+            "fault": model.trouble,
         },
     }
