@@ -361,7 +361,7 @@ def without(variables: Mapping[str, str], *names: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [({}, "5000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
+    [({}, "20000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
 )
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="libgomp is found there")
 def test_threads_spin_briefly(given: dict[str, str], expected: str) -> None:

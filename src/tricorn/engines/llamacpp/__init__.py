@@ -9,8 +9,8 @@ chooses. Only `binding`, `pooled` and `sampling` import llama_cpp.
 import os
 
 if "GOMP_SPINCOUNT" not in os.environ and "OMP_WAIT_POLICY" not in os.environ:
-    # Its threads wait for each other after every operation, by spinning for milliseconds before
-    # they sleep. Where another process has the core of one of them (the gateway is enough), the
-    # others then keep it from coming back: a step takes five times as long. Microseconds of
-    # spinning cost nothing on an idle machine. Read when libgomp is loaded, with llama_cpp.
-    os.environ["GOMP_SPINCOUNT"] = "5000"
+    # Its threads wait for each other after every operation, by spinning for many milliseconds
+    # before they sleep. Where another process has the core of one of them, the others then keep it
+    # from coming back, and a step takes several times as long. This is a fifteenth of libgomp's
+    # default: as fast on an idle machine. Read when libgomp is loaded, with llama_cpp.
+    os.environ["GOMP_SPINCOUNT"] = "20000"
