@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tricorn.engines.base import Constraint, ConstraintKind
@@ -22,9 +22,9 @@ from tricorn.schemas.fields import (
     deeper_than,
     inside,
     unsupported,
-    without_nulls,
     wrong_type,
 )
+from tricorn.schemas.objects import OpenObject
 
 MAX_SCHEMA = 131_072
 """Characters of a schema as compact JSON; about what OpenAI allows."""
@@ -42,18 +42,6 @@ _NOT_DONE = (
     "disable_fallback",
 )
 """Fields of vLLM's `structured_outputs` that would change the answer."""
-
-
-class _Object(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nulls_are_absent(cls, value: object) -> object:
-        return without_nulls(value)
-
-    def unknown(self) -> list[str]:
-        return list(self.model_extra or {})
 
 
 def _format(value: object) -> str:
@@ -114,7 +102,7 @@ Text = Annotated[str, BeforeValidator(_text)]
 Choices = Annotated[str, BeforeValidator(_choices)]
 
 
-class JsonSchema(_Object):
+class JsonSchema(OpenObject):
     name: String = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     """Asked for by OpenAI; it has no influence on the answer."""
     description: String | None = None
@@ -123,7 +111,7 @@ class JsonSchema(_Object):
     """An answer follows the schema with and without."""
 
 
-class ResponseFormat(_Object):
+class ResponseFormat(OpenObject):
     type: Annotated[Literal["text", "json_object", "json_schema"], BeforeValidator(_format)]
     json_schema: JsonSchema | None = None
 
@@ -151,7 +139,7 @@ class ResponseFormat(_Object):
         return super().unknown() + [f"json_schema.{name}" for name in within]
 
 
-class StructuredOutputs(_Object):
+class StructuredOutputs(OpenObject):
     json_: Schema | None = Field(None, alias="json")
     regex: Text | None = None
     choice: Choices | None = None

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -21,10 +19,10 @@ from tricorn.schemas.fields import (
     bad_value,
     inside,
     unsupported,
-    without_nulls,
     wrong_type,
 )
 from tricorn.schemas.images import ImageUrl, image_url, is_image
+from tricorn.schemas.objects import OpenObject
 from tricorn.schemas.request import TAG
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -82,16 +80,7 @@ Content = Annotated[str, BeforeValidator(_text)]
 UserContent = Annotated[str | list[str | ImageUrl], BeforeValidator(_parts)]
 
 
-class _Object(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nulls_are_absent(cls, value: object) -> object:
-        return without_nulls(value)
-
-
-class FunctionCall(_Object):
+class FunctionCall(OpenObject):
     name: String = Field(min_length=1)
     arguments: String
     """JSON in a string, as the model wrote it."""
@@ -103,13 +92,13 @@ def _function_only(value: object) -> str:
     return "function"
 
 
-class ToolCall(_Object):
+class ToolCall(OpenObject):
     id: String
     type: Annotated[str, BeforeValidator(_function_only)] = "function"
     function: FunctionCall
 
 
-class _Message(_Object):
+class _Message(OpenObject):
     def template_form(self) -> dict[str, Any]:
         """As the model's chat template takes it."""
         raise AssertionError("every role has its own form")

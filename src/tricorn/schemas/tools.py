@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field
 
 from tricorn.chat.tools.rules import ToolRules
 from tricorn.schemas.fields import (
@@ -15,25 +15,13 @@ from tricorn.schemas.fields import (
     bad_value,
     inside,
     unsupported,
-    without_nulls,
     wrong_type,
 )
+from tricorn.schemas.objects import OpenObject
 
 MAX_TOOLS = 128
 
 Mode = Literal["none", "auto", "required"]
-
-
-class _Object(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nulls_are_absent(cls, value: object) -> object:
-        return without_nulls(value)
-
-    def unknown(self) -> list[str]:
-        return list(self.model_extra or {})
 
 
 def _parameters(value: object) -> object:
@@ -42,7 +30,7 @@ def _parameters(value: object) -> object:
     return value
 
 
-class Function(_Object):
+class Function(OpenObject):
     name: String = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     description: String | None = None
     parameters: Annotated[JsonObject, BeforeValidator(_parameters)] | None = None
@@ -70,7 +58,7 @@ def _function_only(value: object) -> object:
     return value
 
 
-class Tool(_Object):
+class Tool(OpenObject):
     type: Annotated[Literal["function"], BeforeValidator(_function_only)]
     function: Function
 
