@@ -174,7 +174,7 @@ def test_reinstalling_is_for_the_device_that_is_wanted_now(
 def test_a_package_has_no_lists(place: Place, told: list[str], tmp_path: Path) -> None:
     """It names the extra instead."""
     packaged = replace(place, project=tmp_path / "site-packages")
-    with pytest.raises(InstallError, match=r"pip install 'tricorn\[mlx\]'"):
+    with pytest.raises(InstallError, match=r"pip install '\.\[mlx\]'"):
         engine_commands.install("mlx", packaged, told.append)
 
 
