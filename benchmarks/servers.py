@@ -111,7 +111,7 @@ def mlx_lm_server(model: Path) -> Server:
 
 
 def vllm_serve(model: Path, threads: int) -> Server:
-    """vLLM's own server from Tricorn's own environment, eager and on as many threads as Tricorn's."""
+    """vLLM's own server from Tricorn's own environment, eager and on as many threads."""
     port = free_port()
     command = [*_module("vllm", "vllm.entrypoints.openai.api_server"), "--model", str(model)]
     command += ["--served-model-name", model.name, "--port", str(port), "--enforce-eager"]

@@ -131,8 +131,8 @@ def install(name: str, place: Place, say: Say, *, reinstall: bool = False) -> in
     wanted = engine_environment(name, place, None)
     if not wanted.requirements[0].parent.is_dir():
         raise InstallError(
-            "engines are installed from Tricorn's source folder; here it is a package: in the folder"
-            f" that it was installed from, pip install '.[{name}]'"
+            "engines are installed from Tricorn's source folder; here it is a package: in the"
+            f" folder that it was installed from, pip install '.[{name}]'"
         )
     if reinstall and state(wanted) != "absent":
         refuse_in_use(name, wanted)

@@ -12,5 +12,6 @@ if "GOMP_SPINCOUNT" not in os.environ and "OMP_WAIT_POLICY" not in os.environ:
     # Its threads wait for each other after every operation, by spinning for many milliseconds
     # before they sleep. Where another process has the core of one of them, the others then keep it
     # from coming back, and a step takes several times as long. This is a fifteenth of libgomp's
-    # default, as fast on an idle machine as far as could be measured. Read when libgomp is loaded, with llama_cpp.
+    # default, as fast on an idle machine as far as could be measured. Read when libgomp is
+    # loaded, with llama_cpp.
     os.environ["GOMP_SPINCOUNT"] = "20000"
