@@ -18,6 +18,7 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks import scenarios
@@ -54,7 +55,14 @@ Figures = dict[tuple[str, str, str], list[float]]
 """(load, figure, server) → one value a round."""
 
 
-def measure(servers: list[Server], loads: list[str], rounds: int) -> Figures:
+LIMIT = ("16 at once", "decode_tokens_per_s", "llama-batched-bench")
+"""Where the figures have what llama.cpp does with nothing around it."""
+
+
+def measure(
+    servers: list[Server], loads: list[str], rounds: int, limit: Callable[[], float] | None
+) -> Figures:
+    """limit: measures llama-batched-bench, each time after the load that it is the limit of."""
     figures: Figures = defaultdict(list)
     for server in servers:  # the first requests warm both up and are not counted
         asyncio.run(scenarios.throughput(server.port, server.model(), 2))
@@ -67,6 +75,9 @@ def measure(servers: list[Server], loads: list[str], rounds: int) -> Figures:
                 print(f"round {number + 1}, {load}, {server.name}: {shown}", flush=True)
                 for figure, value in result.items():
                     figures[load, figure, server.name].append(value)
+            if limit is not None and load == LIMIT[0]:
+                figures[LIMIT].append(limit())
+                print(f"round {number + 1}, {LIMIT[2]}: {figures[LIMIT][-1]:.3g}", flush=True)
     return figures
 
 
@@ -111,19 +122,20 @@ def main() -> None:
     # Unwind the servers' context managers also when a time limit ends this program.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     ours, theirs = servers(options)
+    limit = None
+    if options.batched_bench:
+        limit = partial(
+            batched_bench, options.batched_bench, options.model, options.threads, concurrent=16
+        )
     with ours, theirs:
-        figures = measure([ours, theirs], options.loads, options.rounds)
-        limits = [
-            batched_bench(options.batched_bench, options.model, options.threads, 16)
-            for _ in range(options.rounds if options.batched_bench else 0)
-        ]
+        figures = measure([ours, theirs], options.loads, options.rounds, limit)
     print(table(figures, theirs.name))
-    decoded = figures["16 at once", "decode_tokens_per_s", ours.name]
-    if limits and decoded:
-        limit = statistics.median(limits)
+    if limits := figures[LIMIT]:
+        decoded = figures[*LIMIT[:2], ours.name]
+        share = statistics.median(a / b for a, b in zip(decoded, limits, strict=True))
         print(
-            f"\nllama-batched-bench decodes {limit:.0f} tokens/s at 16; "
-            f"Tricorn {statistics.median(decoded) / limit:.2f} of it"
+            f"\nllama-batched-bench decodes {statistics.median(limits):.0f} tokens/s at 16; "
+            f"Tricorn {share:.2f} of it"
         )
 
 
