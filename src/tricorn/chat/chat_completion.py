@@ -10,7 +10,7 @@ from tricorn.chat.choice import ChoiceReader, ToolUse, new_call_id
 from tricorn.chat.logprobs import chat_logprobs
 from tricorn.chat.pieces import CallPart, Content, Piece, Reading, Thought
 from tricorn.chat.prompt_logprobs import by_token_id
-from tricorn.chat.response import Builder, Head, WholeBuilder
+from tricorn.chat.response import Builder, Head, TextKeeper
 from tricorn.engines.base import TokenDelta
 
 
@@ -134,7 +134,7 @@ class ChatChunks(Builder):
         return [self._start + b'],"usage":' + orjson.dumps(self.tally.usage()) + b"}"]
 
 
-class ChatCompletion(WholeBuilder):
+class ChatCompletion(TextKeeper):
     """prompt_logprobs: give vLLM's field of that name, with as many alternatives."""
 
     def __init__(

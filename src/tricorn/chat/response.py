@@ -138,7 +138,15 @@ class Builder(ABC):
 
 
 class WholeBuilder(Builder):
-    """Keeps everything; `result` gives the one object."""
+    """Sends nothing on the way; `result` gives the one object."""
+
+    @abstractmethod
+    def result(self) -> dict[str, Any]:
+        """The answer; once every sequence has ended."""
+
+
+class TextKeeper(WholeBuilder):
+    """Keeps the text of every choice."""
 
     def __init__(self, head: Head, *, n: int = 1, prompts: int = 1) -> None:
         super().__init__(head, n=n, prompts=prompts)
@@ -148,7 +156,3 @@ class WholeBuilder(Builder):
         if delta.text:
             self.texts[choice].append(delta.text)
         return []
-
-    @abstractmethod
-    def result(self) -> dict[str, Any]:
-        """The answer; once every sequence has ended."""

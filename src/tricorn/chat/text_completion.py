@@ -10,7 +10,7 @@ import orjson
 from tricorn.chat.best_of import Ranking
 from tricorn.chat.logprobs import LegacyLogprobs, merge_legacy
 from tricorn.chat.prompt_logprobs import by_token_id, echoed
-from tricorn.chat.response import Builder, Head, WholeBuilder
+from tricorn.chat.response import Builder, Head, TextKeeper
 from tricorn.engines.base import TokenDelta, TokenLogprob
 
 
@@ -95,7 +95,7 @@ class TextChunks(Builder):
         return self._start + orjson.dumps(body) + self._stop
 
 
-class TextCompletion(WholeBuilder):
+class TextCompletion(TextKeeper):
     """n: answers that are computed for each prompt; best: how many of them are given, the likeliest
     ones; None: all. prompt_logprobs: give vLLM's field, with as many alternatives."""
 

@@ -51,8 +51,14 @@ def whole(job: Job, make: Callable[[Head], WholeBuilder], *, prefix: str) -> Res
         maker.note()
 
 
-def stream(job: Job, make: Callable[[Head], Builder], *, prefix: str) -> Response:
-    """Wait for the first token, or for the first keep-alive comment, then stream.
+def stream(
+    job: Job,
+    make: Callable[[Head], Builder],
+    *,
+    prefix: str,
+    framing: sse.Framing = sse.OPENAI,
+) -> Response:
+    """Wait for the first token, or for the first keep-alive, then stream.
 
     TricornError or ClientGone where it fails before that.
     """
@@ -60,10 +66,10 @@ def stream(job: Job, make: Callable[[Head], Builder], *, prefix: str) -> Respons
     facts.stream = True
     interval = services().settings.sse_keepalive_s
     generation = Generation(services(), job, _client_socket())
-    pieces = _pieces(generation, _Maker(make, prefix, facts), interval)
+    pieces = _pieces(generation, _Maker(make, prefix, facts), interval, framing)
     return Response(
         _Begun(next(pieces), pieces),
-        mimetype=sse.MIMETYPE,
+        mimetype=framing.mimetype,
         headers=sse.HEADERS,
     )
 
@@ -104,7 +110,9 @@ class _Begun:
             close()
 
 
-def _pieces(generation: Generation, maker: _Maker[Any], interval_s: float) -> Iterator[bytes]:
+def _pieces(
+    generation: Generation, maker: _Maker[Any], interval_s: float, framing: sse.Framing
+) -> Iterator[bytes]:
     """What to write, piece by piece. Raises only before the first piece."""
     begun = ended = False
     chunks: list[bytes] = []
@@ -127,7 +135,9 @@ def _pieces(generation: Generation, maker: _Maker[Any], interval_s: float) -> It
                 generation.committed = True
             if chunks or silent or ended:
                 begun = True
-                piece = _piece(chunks, ended=ended)
+                piece = framing.frame(chunks) if chunks or ended else framing.keep_alive
+                if ended:
+                    piece += framing.done
                 chunks.clear()
                 yield piece
     except TricornError as error:
@@ -135,7 +145,7 @@ def _pieces(generation: Generation, maker: _Maker[Any], interval_s: float) -> It
             raise
         maker.facts.error = error.code
         maker.facts.message = error.message
-        yield sse.frame(chunks) + sse.error_event(error)
+        yield framing.frame(chunks) + framing.error(error)
     except ClientGone:
         maker.facts.error = "client_gone"
         if not begun:
@@ -146,16 +156,10 @@ def _pieces(generation: Generation, maker: _Maker[Any], interval_s: float) -> It
         maker.facts.error = InternalError.code
         maker.facts.message = f"{type(error).__name__}: {error}"
         log.exception("stream failed", request_id=maker.facts.request_id)
-        yield sse.error_event(InternalError("Tricorn failed while it was streaming."))
+        yield framing.error(InternalError("Tricorn failed while it was streaming."))
     finally:
         generation.close()
         maker.note()
-
-
-def _piece(chunks: list[bytes], *, ended: bool) -> bytes:
-    if ended:
-        return sse.frame(chunks) + sse.DONE
-    return sse.frame(chunks) if chunks else sse.KEEP_ALIVE
 
 
 class _Maker(Generic[BuilderT]):

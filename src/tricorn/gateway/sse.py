@@ -1,6 +1,9 @@
-"""Server-sent events: framing, and the headers that keep proxies from holding them back."""
+"""Streams: how chunks become bytes, and the headers that keep proxies from holding them back."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import orjson
 
@@ -14,11 +17,29 @@ KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 
 
+@dataclass(frozen=True)
+class Framing:
+    """What one API family makes of a builder's chunks."""
+
+    frame: Callable[[list[bytes]], bytes]
+    """All chunks, as one piece to write."""
+    error: Callable[[TricornError], bytes]
+    """What ends a stream that failed after it had begun."""
+    keep_alive: bytes = KEEP_ALIVE
+    done: bytes = b""
+    """What stands at the end of a stream that did not fail."""
+    mimetype: str = MIMETYPE
+
+
 def frame(chunks: list[bytes]) -> bytes:
-    """One event a chunk, as one piece to write."""
+    """One event a chunk."""
     return b"".join([b"data: " + chunk + b"\n\n" for chunk in chunks])
 
 
 def error_event(error: TricornError) -> bytes:
-    """What ends a stream that failed after it had begun; no `[DONE]` follows it."""
+    """No `[DONE]` follows it."""
     return frame([orjson.dumps(envelope(error))])
+
+
+OPENAI = Framing(frame, error_event, done=DONE)
+"""Of chat completions and completions."""
