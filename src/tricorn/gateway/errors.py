@@ -1,9 +1,8 @@
-"""The one place where an error becomes an HTTP answer, in OpenAI's envelope."""
+"""The one place where an error becomes an HTTP answer, in the shape of the API that was called."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import orjson
 import structlog
@@ -19,7 +18,7 @@ from tricorn.errors import (
     RouteNotFound,
     TricornError,
 )
-from tricorn.gateway import record
+from tricorn.gateway import error_shapes, record
 
 log = structlog.get_logger(part="gateway")
 
@@ -31,21 +30,10 @@ class ClientGone(Exception):
     """The client closed its connection. Not a TricornError: there is nobody to answer."""
 
 
-def envelope(error: TricornError) -> dict[str, Any]:
-    """OpenAI's error object. `param` is there even when null, `code` is always a string."""
-    return {
-        "error": {
-            "message": error.message,
-            "type": error.type,
-            "param": error.param,
-            "code": error.code,
-        }
-    }
-
-
 def answer(error: TricornError) -> Response:
+    shape = error_shapes.of(request.path)
     response = Response(
-        orjson.dumps(envelope(error)), status=error.status, mimetype="application/json"
+        orjson.dumps(shape(error)), status=error.status, mimetype="application/json"
     )
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
@@ -53,7 +41,7 @@ def answer(error: TricornError) -> Response:
 
 
 def register(app: Flask) -> None:
-    """Answer every error of `app` in OpenAI's envelope."""
+    """Answer every error of `app`."""
     app.register_error_handler(TricornError, _tricorn_error)
     app.register_error_handler(ClientGone, _client_gone)
     app.register_error_handler(HTTPException, _http_exception)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import orjson
 
 from tricorn.errors import TricornError
-from tricorn.gateway.errors import envelope
+from tricorn.gateway import error_shapes
 
 MIMETYPE = "text/event-stream"
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -38,7 +38,7 @@ def frame(chunks: list[bytes]) -> bytes:
 
 def error_event(error: TricornError) -> bytes:
     """No `[DONE]` follows it."""
-    return frame([orjson.dumps(envelope(error))])
+    return frame([orjson.dumps(error_shapes.openai(error))])
 
 
 OPENAI = Framing(frame, error_event, done=DONE)
