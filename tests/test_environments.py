@@ -141,6 +141,24 @@ def test_a_moved_environment_is_made_anew(wanted: Environment, spoken: list[str]
     assert str(moved.path) in config
 
 
+def test_a_link_to_another_installation_is_refused(
+    wanted: Environment, spoken: list[str], tmp_path: Path
+) -> None:
+    """Made anew through the link, the other installation would lose its own."""
+    projects = [tmp_path / "one", tmp_path / "two"]
+    for project in projects:
+        project.mkdir()
+        (project / "pyproject.toml").write_text("[project]\nname = 'p'\n", encoding="utf-8")
+    first = replace(wanted, editable_project=projects[0])
+    environments.ensure(first, spoken.append)
+    link = tmp_path / "link"
+    link.symlink_to(first.path)
+    second = replace(wanted, path=link, editable_project=projects[1])
+    with pytest.raises(InstallError, match=f"another installation, {projects[0]}"):
+        environments.ensure(second, spoken.append)
+    assert is_whole(first)
+
+
 def test_a_damaged_stamp_counts_as_none(wanted: Environment, spoken: list[str]) -> None:
     """A stamp that is no JSON is not believed."""
     environments.ensure(wanted, spoken.append)

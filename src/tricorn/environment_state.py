@@ -131,6 +131,15 @@ def wanted_stamp(environment: Environment) -> dict[str, str]:
     }
 
 
+def other_owner(environment: Environment) -> Path | None:
+    """The project that it was made for, where that is another one and still there."""
+    stamp = _read_stamp(environment)
+    project = stamp.get("project") if isinstance(stamp, dict) else None
+    if not project or project == wanted_stamp(environment)["project"]:
+        return None
+    return Path(project) if Path(project).exists() else None
+
+
 def _read_stamp(environment: Environment) -> object:
     try:
         return json.loads(environment.stamp.read_text(encoding="utf-8"))

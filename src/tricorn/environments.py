@@ -22,7 +22,7 @@ from tricorn import (
     package_tools,
     prerequisites,
 )
-from tricorn.environment_state import MARKER, Environment, is_whole, wanted_stamp
+from tricorn.environment_state import MARKER, Environment, is_whole, other_owner, wanted_stamp
 from tricorn.install_faults import InstallError
 from tricorn.long_commands import Say
 
@@ -168,6 +168,11 @@ def _must_be_made_anew(environment: Environment) -> bool:
         return True
     if not path.is_dir():
         raise InstallError(f"{path} is a file where an environment should be: move it away")
+    if path.is_symlink() and (owner := other_owner(environment)) is not None:
+        raise InstallError(
+            f"{path} is a link to the environment of another installation, {owner}: remove the "
+            "link and run the same command again"
+        )
     if (path / MARKER).exists() or environment.stamp.exists() or not any(path.iterdir()):
         return True
     config = path / "pyvenv.cfg"
