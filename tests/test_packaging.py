@@ -74,6 +74,14 @@ def test_test_packages_come_on_top() -> None:
     assert pinned("gateway.txt").keys() & pinned("test.txt").keys() == set()
 
 
+@pytest.mark.parametrize("file", sorted(file.name for file in PINS.glob("clients-*.txt")))
+def test_clients_are_pinned(file: str) -> None:
+    """Every package at one version, those among them that are asked for by name."""
+    comments = [line for line in (PINS / file).read_text().splitlines() if line.startswith("#")]
+    wanted = {normal(name) for name in comments[-1].removeprefix("# ").split()}
+    assert wanted <= pinned(file).keys()
+
+
 def test_what_is_installed_is_pinned() -> None:
     """Nothing in .venv came in unpinned."""
     if Path(sys.prefix) != PROJECT / ".venv":
@@ -94,5 +102,5 @@ def test_the_version_has_a_place_in_the_changelog() -> None:
 def test_folders_of_users_stay_out_of_git() -> None:
     """Models, logs, environments and settings are not ours to keep."""
     ignored = (PROJECT / ".gitignore").read_text(encoding="utf-8").split()
-    for name in ("/models/*", "/logs/*", "/.venv/", "/.engines/", "/.env", "/data/"):
+    for name in ("/models/*", "/logs/*", "/.venv/", "/.engines/", "/.clients/", "/.env", "/data/"):
         assert name in ignored

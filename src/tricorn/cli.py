@@ -14,7 +14,7 @@ from tricorn.config import ModelSettings, Settings, load_settings
 from tricorn.doctor import command as doctor
 from tricorn.errors import StartupError, TricornError
 from tricorn.install_faults import InstallError
-from tricorn.manager import gguf, hf_folder
+from tricorn.manager import gguf_names, hf_folder
 from tricorn.place import from_settings
 
 USAGE_ERROR = 2
@@ -127,7 +127,7 @@ def with_model(settings: Settings, model: str) -> Settings:
     if not (path.is_file() or is_folder):
         raise StartupError(f"there is no file {path}")
     path = path.resolve()
-    name = path.name if is_folder else gguf.model_name(path)
+    name = path.name if is_folder else gguf_names.model_name(path)
     root = settings.model_base_path.resolve()
     if path.is_relative_to(root):  # the catalog finds it there, under its own id
         inside = name if path == root else path.relative_to(root).with_name(name).as_posix()
@@ -163,7 +163,7 @@ def first_engine(settings: Settings) -> str:
     from tricorn.manager.service import pick_default
 
     machine = facts.detect(engines_dir=settings.engines_dir)
-    specs = Catalog(settings, functools.partial(choose_engine, machine)).scan()
+    specs = Catalog(settings, functools.partial(choose_engine, machine), machine).scan()
     chosen = pick_default(settings, specs)
     if chosen is not None:
         return specs[chosen].engine

@@ -27,7 +27,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-from tricorn.engines.base import EngineOptions
+from tricorn.engines.spec import EngineOptions
 from tricorn.errors import StartupError
 
 
@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     image_fetch_timeout_s: float = Field(10.0, gt=0)
     strict_fields: bool = False
     """400 for request fields that nobody knows, instead of naming them in x-tricorn-ignored."""
+    reasoning_field: Literal["both", "reasoning_content", "reasoning"] = "both"
+    """What chat completions call a model's thoughts; clients read the one name or the other."""
     cors_origins: CommaList = ["*"]
     """Origins that browsers may call from, separated by commas; * for any, empty for none."""
     sse_keepalive_s: float = Field(15.0, gt=0)
@@ -126,6 +128,14 @@ class Settings(BaseSettings):
     max_wait_s: float = Field(600.0, gt=0)
     drain_timeout_s: float = Field(30.0, ge=0)
     """Seconds that running requests get to finish when Tricorn is stopped."""
+
+    # --- stored responses
+    responses_ttl_s: int = Field(30 * 24 * 3600, ge=1)
+    """Seconds that a response is kept after its conversation was last continued."""
+    max_stored_responses: int = Field(10_000, ge=0)
+    """0: none is kept."""
+    max_stored_bytes: int = Field(1024 * 1024 * 1024, ge=1024)
+    """Of all stored responses and their inputs together."""
 
     # --- processes
     engines_dir: Path = Path(".engines")

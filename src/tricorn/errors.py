@@ -5,7 +5,9 @@
     │   ├── InvalidRequest           400  a field is missing, of the wrong type or out of range
     │   ├── UnsupportedParameter     400  a known parameter that this model or version cannot honour
     │   ├── ContextLengthExceeded    400  the prompt fills the context
+    │   ├── PreviousResponseNotFound 400  the conversation to continue is not stored
     │   ├── ModelNotFound            404
+    │   ├── ResponseNotFound         404
     │   ├── RouteNotFound            404
     │   ├── MethodNotAllowed         405
     │   ├── BodyTooLarge             413
@@ -17,6 +19,7 @@
     │   ├── ModelLoadFailed          503
     │   ├── Overloaded               503  a queue is full or a wait took too long
     │   ├── ManagerUnavailable       503
+    │   ├── StorageUnavailable       503
     │   └── ShuttingDown             503
     └── StartupError                 Tricorn cannot start as configured (never sent over HTTP)
 
@@ -78,8 +81,17 @@ class ContextLengthExceeded(RequestError):
     code = "context_length_exceeded"
 
 
+class PreviousResponseNotFound(RequestError):
+    code = "previous_response_not_found"
+
+
 class ModelNotFound(RequestError):
     code = "model_not_found"
+    status = 404
+
+
+class ResponseNotFound(RequestError):
+    code = "response_not_found"
     status = 404
 
 
@@ -132,6 +144,11 @@ class Overloaded(ServiceError):
 
 class ManagerUnavailable(ServiceError):
     code = "manager_unavailable"
+    status = 503
+
+
+class StorageUnavailable(ServiceError):
+    code = "storage_unavailable"
     status = 503
 
 

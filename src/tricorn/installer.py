@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING
 from tricorn import environment_state as states
 from tricorn import environments, installed_packages
 from tricorn.engine_installs import ENGINES as ENGINES
-from tricorn.engine_installs import (
-    Flavour,
-    Machine,
-    flavour_for,
-    impossible,
-    this_machine,
-)
+from tricorn.engine_installs import Flavour, Machine, flavour_for, impossible, this_machine
 from tricorn.environment_state import Environment
 from tricorn.install_faults import InstallError
 from tricorn.long_commands import Say

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tricorn.chat.best_of import Ranking
 from tricorn.chat.response import Head
 from tricorn.chat.text_completion import TextCompletion
-from tricorn.engines.base import TokenDelta, TokenLogprob
+from tricorn.engines.request import TokenDelta, TokenLogprob
 
 
 def entries(*logprobs: float) -> list[TokenLogprob]:

@@ -11,7 +11,7 @@ from tricorn.chat.chat_completion import ChatCompletion
 from tricorn.chat.prompt_logprobs import by_token_id, echoed
 from tricorn.chat.response import Head
 from tricorn.chat.text_completion import TextChunks, TextCompletion
-from tricorn.engines.base import TokenDelta, TokenLogprob
+from tricorn.engines.request import TokenDelta, TokenLogprob
 
 HEAD = Head("id", 1, "m", "fp")
 NULL = float("-inf")

@@ -9,7 +9,8 @@ import orjson
 from tricorn.chat.chat_completion import ChatChunks, ChatCompletion
 from tricorn.chat.response import Builder, Head, fingerprint, new_id
 from tricorn.chat.text_completion import TextChunks, TextCompletion
-from tricorn.engines.base import EngineCapabilities, LoadedModel, TokenDelta, TokenLogprob
+from tricorn.engines.request import TokenDelta, TokenLogprob
+from tricorn.engines.spec import EngineCapabilities, LoadedModel
 
 HEAD = Head("id-1", 1700000000, 'mo"del', "fp_1")
 COMMON = {"id": "id-1", "created": 1700000000, "model": 'mo"del', "system_fingerprint": "fp_1"}

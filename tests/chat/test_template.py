@@ -183,3 +183,22 @@ def test_the_sandbox_refuses_a_hostile_template(source: str) -> None:
     with pytest.raises(InvalidRequest):
         render(source, messages)
     assert messages == [{"role": "user", "content": "Hi"}]
+
+
+def test_chats_with_tools_may_have_a_template_of_their_own() -> None:
+    """Where tools are offered, and where they were called; transformers calls it tool_use."""
+    both = ChatTemplate("plain", for_tools="{{ tools|length if tools else 'none' }}")
+    called = [*ASK, {"role": "assistant", "content": None, "tool_calls": [{}]}]
+    assert both.render(ASK) == "plain"
+    assert both.render(ASK, tools=[{}]) == "1"
+    assert both.render(called) == "none"
+    assert both.render([*ASK, {"role": "tool", "content": "x"}]) == "none"
+    assert ChatTemplate("plain").render(called) == "plain"
+
+
+def test_a_broken_template_for_tools_is_told_when_it_is_used() -> None:
+    """Other chats need it not."""
+    broken = ChatTemplate("plain", for_tools="{% if")
+    assert broken.render(ASK) == "plain"
+    with pytest.raises(UnsupportedParameter, match="cannot be used"):
+        broken.render(ASK, tools=[{}])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tricorn.chat.text import TextStream
+from tricorn.engines.request import CallMarks
 
 
 def run(stream: TextStream, tokens: list[bytes]) -> tuple[str, str | None, list[str]]:
@@ -126,3 +127,51 @@ def test_an_answer_without_a_thought_is_stopped(text: str) -> None:
         assert run(stream, tokens)[:2] == (text, ".")
     stream = TextStream(["."], thought=("<think>", "</think>"))
     assert run(stream, [text.encode()])[:2] == (text, None)
+
+
+TAGGED = CallMarks(("<call>",), "</call>")
+OPEN = CallMarks(("[CALL]",))
+BARE = CallMarks(("[f(", '{"name"'), first=True)
+
+
+@pytest.mark.parametrize(
+    ("calls", "text", "expected"),
+    [
+        (TAGGED, "a<call>b.c</call>d.e", "a<call>b.c</call>d"),
+        (TAGGED, "<call>.</call><call>.</call>.", "<call>.</call><call>.</call>"),
+        (TAGGED, "a.b<call>", "a"),
+        (TAGGED, "<cal.l>", "<cal"),
+        (OPEN, "a[CALL]b.c.", "a[CALL]b.c."),
+        (OPEN, "a[CAL].c", "a[CAL]"),
+        (BARE, " [ f( a='.')].", " [ f( a='.')]."),
+        (BARE, '{"name": "."}', '{"name": "."}'),
+        (BARE, '{"nam": "."}', '{"nam": "'),
+        (BARE, "[g(.)]", "[g("),
+        (BARE, "x [f(.)]", "x [f("),
+        (BARE, "[f.", "[f"),
+    ],
+)
+def test_stop_strings_do_not_count_in_calls(calls: CallMarks, text: str, expected: str) -> None:
+    """Wherever the text is cut: only those in what the user sees end it."""
+    for tokens in splits(text.encode()):
+        assert run(TextStream(["."], calls=calls), tokens)[0] == expected
+    for tokens in splits(f"<think>.</think>{text}".encode()):
+        stream = TextStream(["."], thought=("<think>", "</think>"), calls=calls)
+        assert run(stream, tokens)[0] == f"<think>.</think>{expected}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("<call>a</call>", "<call>a</call>"), ("a <b", "a "), ("a <call", "a "), ("a <", "a ")],
+)
+def test_a_stop_string_that_begins_like_a_call(text: str, expected: str) -> None:
+    """It counts where no call comes."""
+    for tokens in splits(text.encode()):
+        assert run(TextStream(["<"], calls=TAGGED), tokens)[0] == expected
+
+
+def test_markup_is_followed_before_stop_strings_count() -> None:
+    """A thought that began before `min_tokens` were reached is one after that too."""
+    stream = TextStream(["."], thought=("<think>", "</think>"))
+    assert stream.push(b"<think>a", check_stop=False) == ("<think>a", None)
+    assert stream.push(b".b") == (".b", None)

@@ -143,7 +143,15 @@ ENGINES = {
             _smollm2,
             start_s=240,
             meaningful=True,
-            engine_args=(("dtype", "float32"), ("enforce_eager", True)),
+            engine_args=(
+                ("dtype", "float32"),
+                ("enforce_eager", True),
+                # Taken from the template where that has thoughts.
+                (
+                    "reasoning_config",
+                    {"reasoning_start_str": "<repo_name>", "reasoning_end_str": "<file_sep>"},
+                ),
+            ),
         ),
         Engine(
             "mlx",

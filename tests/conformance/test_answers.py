@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import openai
 import pytest
 from tests.conformance.ask import END_OF_TURN, complete, pieces, text
@@ -102,6 +104,26 @@ def test_several_answers(served: Served) -> None:
     assert answer.usage is not None
     assert answer.usage.completion_tokens == 48
     assert answer.usage.prompt_tokens < 30
+
+
+def test_truncation(served: Served) -> None:
+    """A chat beyond the context is shortened by its oldest turns where it asks for that"""
+    words = "river " * 500
+    turns = [{"role": role, "content": words} for _ in range(2) for role in ("user", "assistant")]
+    messages: Any = [{"role": "system", "content": "Be brief."}, *turns]
+    messages += [{"role": "user", "content": "What is the capital of France?"}]
+    answer = served.client.chat.completions.create(
+        model=served.model,
+        messages=messages,
+        max_tokens=8,
+        extra_body={"truncation": "auto"},
+    )
+    assert answer.model_extra is not None
+    told = answer.model_extra["truncation"]
+    assert (told["dropped_messages"], told["dropped_turns"]) == (4, 2)
+    assert 2000 < told["dropped_tokens"] < 2100
+    assert answer.usage is not None
+    assert 20 < answer.usage.prompt_tokens < 100
 
 
 def test_context_overflow(served: Served) -> None:

@@ -87,3 +87,10 @@ def test_bad_schema(served: Served) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         constrained(served, json={"type": "no such type"})
     assert (caught.value.param or "").startswith("structured_outputs")
+    # One that cannot be enforced is named, whichever field it came in.
+    bad = {"type": "object", "properties": {"a": {"not": {"type": "string"}}}}
+    for field in ("guided_json", "json_schema"):
+        with pytest.raises(openai.BadRequestError) as caught:
+            complete(served, extra_body={field: bad})
+        assert caught.value.param == field
+        assert '"not"' in caught.value.message

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import queue
+from typing import Any
+
 import pytest
 from tests.conformance import reference
 from tests.conformance.ask import PROMPT, complete, text, token_ids
 from tests.conformance.conftest import Served
 from tests.conformance.engines import ENGINES
 
+from tricorn.engines.request import Constraint, SamplingParams, ThoughtLimit
+from tricorn.worker.protocol import Delta, Failed, Finished, TokenPrompt
+
 A, B = "253", "260"
 """Two tokens whose logits a bias lifts above all others, the first one more than the second."""
 BOTH = {A: 100, B: 90}
+THOUGHT_BEGINS, THOUGHT_ENDS = 3, 5
+"""`<repo_name>` and `<file_sep>`: the models do not think, and any two control tokens will do."""
+ANSWER_AFTER_THOUGHT = Constraint(
+    "grammar", f'start: thought "yes"\nthought: /(?s:.*)/ <[{THOUGHT_ENDS}]>'
+)
 
 
 def test_seed(served: Served) -> None:
@@ -101,3 +112,27 @@ def test_prompt_forms(served: Served) -> None:
     assert both.choices[0].text == text(served, max_tokens=6)
     assert both.choices[1].text == text(served, "Another one:", max_tokens=6)
     assert text(served, [504, 6180, 282], max_tokens=4)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_thinking_budget(served: Served, held: bool) -> None:
+    """A thought is ended when it has its tokens, in a constrained answer too"""
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    limit = ThoughtLimit(6, "<repo_name>", "<file_sep>", ((THOUGHT_ENDS,),), opened=True)
+    sampling = SamplingParams(
+        temperature=0, max_tokens=12, ignore_eos=not held, thought_limit=limit,
+        shown_tokens=(THOUGHT_ENDS,), constraint=ANSWER_AFTER_THOUGHT if held else None,
+    )  # fmt: skip
+    prompt = TokenPrompt([504, 6180, 282, 4649, 314, THOUGHT_BEGINS])
+    tokens: list[int] = []
+    text = ""
+    with served.server.engine_client() as engine:
+        engine.start(request_id="budget", prompt=prompt, sampling=sampling, inbox=inbox)
+        while not isinstance(event := inbox.get(timeout=60), Finished | Failed):
+            if isinstance(event, Delta):
+                tokens += event.delta.token_ids
+                text += event.delta.text
+    assert isinstance(event, Finished), event
+    assert tokens.index(THOUGHT_ENDS) == 6
+    if held:
+        assert text.endswith("<file_sep>yes")

@@ -15,7 +15,7 @@ from tests.conformance.engines import PLACES
 from tests.e2e.server import events, is_alive
 from tests.polling import wait_until
 
-from tricorn.engines.base import SamplingParams
+from tricorn.engines.request import SamplingParams
 from tricorn.worker.protocol import TextPrompt
 
 MANY = 16

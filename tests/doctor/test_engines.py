@@ -13,7 +13,7 @@ from tricorn import engine_commands, installer
 from tricorn.doctor import engines, generation, models
 from tricorn.doctor.check import Check
 from tricorn.engine_installs import Machine
-from tricorn.engines.base import ModelSpec
+from tricorn.engines.spec import ModelSpec
 from tricorn.environment_state import MARKER
 from tricorn.errors import ModelLoadFailed
 from tricorn.hardware.facts import Facts

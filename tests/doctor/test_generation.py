@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tricorn.doctor.generation import Trial, one_token
-from tricorn.engines.base import EngineOptions, ModelSpec
+from tricorn.engines.spec import EngineOptions, ModelSpec
 from tricorn.errors import TricornError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="engine workers need posix")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 
 import pytest
+from tests.model_facts.gguf_files import gguf
 
 from tricorn.doctor import models
 from tricorn.doctor.check import Check
 from tricorn.hardware.facts import Facts
 from tricorn.place import Place
 
-WHOLE = struct.pack("<4sIQQ", b"GGUF", 3, 1, 1)
+WHOLE = gguf()
 LINUX = Facts(os="linux", arch="x86_64")
 
 

@@ -21,7 +21,8 @@ import openai
 import psutil
 from tests.polling import wait_until
 
-from tricorn.engines.base import EngineStats, SamplingParams
+from tricorn.engines.base import EngineStats
+from tricorn.engines.request import SamplingParams
 from tricorn.manager.client import ManagerClient
 from tricorn.manager.protocol import Granted
 from tricorn.worker import protocol
@@ -44,10 +45,17 @@ def user(text: str) -> Any:
 
 
 class Server:
-    """copies: further names that the model's file is there under; config: of a tricorn.yaml."""
+    """copies: further names that the model's file is there under; config: of a tricorn.yaml; mode:
+    of run.py; dev has one gateway process, which starts anew when a source file changes."""
 
     def __init__(
-        self, folder: Path, *, copies: tuple[str, ...] = (), config: str = "", **settings: object
+        self,
+        folder: Path,
+        *,
+        copies: tuple[str, ...] = (),
+        config: str = "",
+        mode: str = "dev",
+        **settings: object,
     ) -> None:
         self.folder = folder
         self.model = str(settings.get("default_model", MODEL))
@@ -69,7 +77,7 @@ class Server:
         flags = ["--port", str(self.port), "--config", str(folder / "tricorn.yaml")]
         with (folder / "output.txt").open("w") as output:
             self.process = psutil.Popen(
-                [sys.executable, "run.py", "--mode", "dev", *flags],
+                [sys.executable, "run.py", "--mode", mode, *flags],
                 cwd=PROJECT,
                 env=os.environ | QUIET_THREADS | environment,
                 stdout=output,

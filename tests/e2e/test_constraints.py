@@ -87,6 +87,16 @@ def test_structured_outputs(client: openai.OpenAI) -> None:
     assert json.loads(structured(client, json={"type": "integer", "maximum": 9})[0]) <= 9
 
 
+def test_other_servers_names(client: openai.OpenAI) -> None:
+    """llama-server's, and vLLM's older ones."""
+    grammar = {"grammar": 'root ::= [0-9] [0-9]? "!"'}
+    assert re.fullmatch("[0-9]{1,2}!", chat(client, extra_body=grammar).choices[0].message.content)
+    number = {"json_schema": {"type": "integer", "maximum": 9}}
+    assert json.loads(chat(client, extra_body=number).choices[0].message.content) <= 9
+    word = {"guided_choice": ["yes", "no"]}
+    assert chat(client, extra_body=word).choices[0].message.content in ("yes", "no")
+
+
 def test_legacy_completions(client: openai.OpenAI) -> None:
     """The same there; each of n answers by itself."""
     answer = client.completions.create(
@@ -114,6 +124,10 @@ def test_legacy_completions(client: openai.OpenAI) -> None:
             "response_format",
             "not",
         ),
+        ({"guided_json": {"not": {"type": "string"}}}, "guided_json", "not"),
+        ({"json_schema": {"not": {"type": "string"}}}, "json_schema", "not"),
+        ({"structured_outputs": {"json": {"not": {}}}}, "structured_outputs.json", "not"),
+        ({"grammar": "root ::= b"}, "grammar", "b"),
         ({"structured_outputs": {"regex": "(a"}}, "structured_outputs.regex", "expression"),
         ({"structured_outputs": {"grammar": "start: b"}}, "structured_outputs.grammar", "b"),
     ],

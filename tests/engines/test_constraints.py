@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from llguidance import LLTokenizer
 
-from tricorn.engines.base import Constraint, ConstraintKind
 from tricorn.engines.constraints import KEPT_GRAMMARS, ConstraintCompiler, Matcher
+from tricorn.engines.request import Constraint, ConstraintKind
 from tricorn.errors import EngineGenerateError, InvalidRequest
 
 TOKENIZER = LLTokenizer("byte")

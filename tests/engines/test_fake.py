@@ -7,15 +7,9 @@ from typing import Any
 
 import pytest
 
-from tricorn.engines.base import (
-    Constraint,
-    EngineOptions,
-    GenerateRequest,
-    ModelSpec,
-    SamplingParams,
-    TokenDelta,
-)
 from tricorn.engines.fake import EOS, create
+from tricorn.engines.request import Constraint, GenerateRequest, SamplingParams, TokenDelta
+from tricorn.engines.spec import EngineOptions, ModelSpec
 from tricorn.errors import ModelLoadFailed
 
 
@@ -64,6 +58,7 @@ def test_the_answer_to_a_constraint_is_its_text() -> None:
     choice = Constraint("choice", '["a"]')
     assert generate(spec(constraints=True), "x", constraint=choice)[0] == '["a"]'
     assert generate(spec(constraints=True), "x", constraint=Constraint("json_object"))[0] == "{}"
+    assert generate(spec(constraints=True, echo=True), "x", constraint=choice)[0] == "x"
     for wanted in (False, True):
         loaded = asyncio.run(create().load(spec(constraints=wanted)))
         assert loaded.capabilities.constraints is wanted

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tricorn.engines.base import FillTokens
 from tricorn.engines.fill import NAMES, find
+from tricorn.engines.spec import FillTokens
 
 
 def test_each_family_by_its_names() -> None:

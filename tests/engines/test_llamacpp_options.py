@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tricorn.engines.base import EngineOptions
 from tricorn.engines.llamacpp.options import MAX_DEFAULT_CONTEXT, kv_size, parked_bytes, parse
+from tricorn.engines.spec import EngineOptions
 from tricorn.errors import ModelLoadFailed
 
 GIB = 1 << 30

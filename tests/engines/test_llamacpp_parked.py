@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tricorn.engines.llamacpp.parked import (
-    WORTH_SHARE,
-    WORTH_TOKENS,
-    ParkedPrefixes,
-    State,
-)
+from tricorn.engines.llamacpp.parked import WORTH_SHARE, WORTH_TOKENS, ParkedPrefixes, State
 
 SIZE = 100
 

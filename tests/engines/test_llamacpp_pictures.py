@@ -11,7 +11,6 @@ import pytest
 from tests.engines.test_llamacpp_scheduler import NoMemory
 
 from tricorn.chat.template import ChatTemplate
-from tricorn.engines.base import ChatPrompt, GenerateRequest, Image, SamplingParams
 from tricorn.engines.llamacpp import mmproj
 from tricorn.engines.llamacpp.chats import Chats
 from tricorn.engines.llamacpp.kv import KvCache
@@ -25,6 +24,7 @@ from tricorn.engines.llamacpp.pictures import (
 )
 from tricorn.engines.llamacpp.scheduler import Chunk, Scheduler
 from tricorn.engines.llamacpp.scheduler import Sequence as Running
+from tricorn.engines.request import ChatPrompt, GenerateRequest, Image, SamplingParams
 from tricorn.errors import InvalidRequest, ModelLoadFailed
 
 ONE, TWO = identity(b"one"), identity(b"two")

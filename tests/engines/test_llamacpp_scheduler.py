@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tricorn.engines.base import GenerateRequest, SamplingParams, TokenLogprob
 from tricorn.engines.llamacpp.kv import KvCache
 from tricorn.engines.llamacpp.parked import State
 from tricorn.engines.llamacpp.scheduler import Chunk, Scheduler, Sequence
 from tricorn.engines.prefix import SHARING_WORTH
 from tricorn.engines.prompt_logprobs import PromptLogprobs
+from tricorn.engines.request import GenerateRequest, SamplingParams, TokenLogprob
 
 
 class NoMemory:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tricorn.engines.base import EngineOptions, GenerateRequest, ModelSpec, SamplingParams
 from tricorn.engines.fake import create
 from tricorn.engines.pooling import PoolingQueue, Vectors
+from tricorn.engines.request import GenerateRequest, SamplingParams
+from tricorn.engines.spec import EngineOptions, ModelSpec
 from tricorn.errors import EngineGenerateError, EngineLost, InvalidRequest
 
 

@@ -9,16 +9,9 @@ from typing import Any
 
 import pytest
 
-from tricorn.engines.base import (
-    Constraint,
-    EngineCapabilities,
-    EngineStats,
-    GenerateRequest,
-    LoadedModel,
-    ModelSpec,
-    SamplingParams,
-    TokenDelta,
-)
+from tricorn.engines.base import EngineStats
+from tricorn.engines.request import Constraint, GenerateRequest, SamplingParams, TokenDelta
+from tricorn.engines.spec import EngineCapabilities, LoadedModel, ModelSpec
 from tricorn.engines.stepped import EngineCore, StepOutput, SteppedEngine, argument
 from tricorn.errors import EngineLost, InvalidRequest, ModelLoadFailed
 

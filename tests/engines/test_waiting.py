@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tricorn.engines.base import GenerateRequest, SamplingParams
+from tricorn.engines.request import GenerateRequest, SamplingParams
 from tricorn.engines.waiting import WaitingLine, first_to_yield
 
 

@@ -42,7 +42,8 @@ def make_app(tmp_path: Path, manager: FakeManager) -> Callable[..., Flask]:
     """Applications with the settings that a test wants."""
 
     def make(own: Any = None, **settings: Any) -> Flask:
-        return create_app(Settings(run_dir=tmp_path / "run", **settings), own or manager)
+        folders = {"run_dir": tmp_path / "run", "data_dir": tmp_path / "data"}
+        return create_app(Settings(**folders | settings), own or manager)
 
     return make
 

@@ -14,13 +14,8 @@ from typing import Any
 import msgspec
 
 import tricorn
-from tricorn.engines.base import (
-    EngineCapabilities,
-    EngineOptions,
-    EngineStats,
-    LoadedModel,
-    ModelSpec,
-)
+from tricorn.engines.base import EngineStats
+from tricorn.engines.spec import EngineCapabilities, EngineOptions, LoadedModel, ModelSpec
 from tricorn.errors import ModelNotFound, from_info
 from tricorn.manager import protocol as control
 from tricorn.wire import FrameReader, pack
@@ -125,21 +120,23 @@ class FakeManager:
     def snapshot(self) -> control.Snapshot | None:
         if not self.connected:
             return None
-        models = [
-            control.ModelInfo(
-                name,
-                1700000000,
-                "fake",
-                "a test",
-                "fake",
-                0,
-                "READY",
-                4096,
-                capabilities=EngineCapabilities(),
-            )
-            for name in self._models
-        ]
+        models = [self._info(name) for name in self._models]
         return control.Snapshot(1, models, self.ready, "all well" if self.ready else "loading")
+
+    def _info(self, name: str) -> control.ModelInfo:
+        info = control.ModelInfo(name, 1700000000, "fake", "a test", "fake", 0, "UNLOADED")
+        if name not in self._workers:
+            return info
+        model = self._workers[name].model
+        return msgspec.structs.replace(
+            info,
+            state="READY",
+            context_length=model.context_length,
+            capabilities=model.capabilities,
+            dialect=model.dialect,
+            dimensions=model.dimensions,
+            shorter_dimensions=model.shorter_dimensions,
+        )
 
     def acquire(self, model: str, request_id: str, inbox: queue.SimpleQueue[object]) -> int:
         self._calls += 1

@@ -10,7 +10,8 @@ from flask import Flask
 from tests.gateway.conftest import sdk_for
 from tests.gateway.engines import SECRET, FakeManager, ScriptedWorker
 
-from tricorn.engines.base import Adapter, SamplingParams
+from tricorn.engines.request import SamplingParams
+from tricorn.engines.spec import Adapter
 from tricorn.gateway.generation import Generation, Job, Leased
 from tricorn.gateway.services import EXTENSION
 from tricorn.manager.protocol import Granted, ModelInfo, Snapshot

@@ -11,7 +11,7 @@ from flask import Flask
 from tests.gateway.engines import ScriptedWorker
 from tests.gateway.test_generation import OneWorker
 
-from tricorn.engines.base import EngineCapabilities, LoadedModel
+from tricorn.engines.spec import EngineCapabilities, LoadedModel
 from tricorn.errors import EngineLost, InvalidRequest, UnsupportedParameter
 from tricorn.gateway.abilities import must_embed
 from tricorn.gateway.call import Ask, Call

@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from tests.gateway.engines import FakeManager, ScriptedWorker
 
-from tricorn.engines.base import SamplingParams, TokenDelta
+from tricorn.engines.request import SamplingParams, TokenDelta
 from tricorn.errors import EngineGenerateError, EngineLost, InvalidRequest, ManagerUnavailable
 from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.generation import Ended, Generation, Grown, Job, Leased, PromptTaken

@@ -21,7 +21,7 @@ from tests.gateway.engines import ScriptedWorker
 from tests.polling import wait_until
 
 from tricorn.config import Settings
-from tricorn.engines.base import TokenDelta
+from tricorn.engines.request import TokenDelta
 from tricorn.gateway import instance
 from tricorn.worker.protocol import Delta, Finished, Started
 

@@ -13,7 +13,7 @@ import structlog
 from flask import Flask
 from tests.gateway.engines import FakeManager, ScriptedWorker
 
-from tricorn.engines.base import TokenDelta
+from tricorn.engines.request import TokenDelta
 from tricorn.errors import Overloaded
 from tricorn.manager.protocol import Snapshot
 from tricorn.worker.protocol import Delta, Finished, Started

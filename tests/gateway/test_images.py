@@ -15,7 +15,7 @@ from tests.gateway.engines import FakeManager
 from tests.images import data_url, part, png
 
 from tricorn.config import Settings
-from tricorn.engines.base import Image
+from tricorn.engines.request import Image
 from tricorn.errors import InvalidRequest, UnsupportedParameter
 from tricorn.gateway import images
 

@@ -174,11 +174,12 @@ def test_models(sdk: openai.OpenAI) -> None:
         sdk.models.retrieve("org/unknown")
 
 
-def test_model_tells_what_its_engine_can_do(sdk: openai.OpenAI) -> None:
+def test_model_tells_what_its_engine_can_do(sdk: openai.OpenAI, manager: FakeManager) -> None:
     """Beyond OpenAI's fields, once it has been loaded."""
+    manager.worker("echo")
     extra = sdk.models.retrieve("echo").model_extra
     assert extra is not None
-    assert extra["tricorn"]["capabilities"] == ["generate"]
+    assert extra["tricorn"]["capabilities"] == ["generate", "prompt_logprobs", "thinking_budget"]
 
 
 def test_unknown_model_is_not_found(sdk: openai.OpenAI) -> None:
@@ -206,8 +207,8 @@ def test_bad_request_names_the_parameter(sdk: openai.OpenAI) -> None:
         sdk.chat.completions.create(model="echo", messages=USER, temperature=3)  # type: ignore[arg-type]
     assert caught.value.param == "temperature"
     with pytest.raises(openai.BadRequestError) as caught:
-        sdk.chat.completions.create(model="echo", messages=USER, verbosity="low")  # type: ignore[arg-type]
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "verbosity")
+        sdk.chat.completions.create(model="echo", messages=USER, store=True)  # type: ignore[arg-type]
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "store")
 
 
 @pytest.mark.parametrize(

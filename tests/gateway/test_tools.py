@@ -48,6 +48,11 @@ MODELS: dict[str, dict[str, Any]] = {
     "thinker": {"answer": "<think>\nHm.\n</think>\n\nYes.", "chat_template": THINKING},
     "inside": {"answer": "Hm.\n</think>\n\nYes.", "chat_template": THINKING},
     "thinking-caller": {"answer": f"<think>Hm.</think>{OSLO}", "chat_template": THINKING},
+    "stubborn": {
+        "answer": "<think>\nHm.\n</think>\n\nYes.",
+        "chat_template": "{{ messages[0].content }} {# </think> #}",
+    },
+    "unlimited": {"answer": "<think>Hm", "chat_template": THINKING, "thinking_budget": False},
     "thinking-held": {"constraints": True, "chat_template": THINKING},
 }
 
@@ -226,8 +231,8 @@ def test_calls_are_enforced(client: openai.OpenAI) -> None:
     assert "get_weather" in required
     assert re.search(r"^start: +calls$", named, re.M)
     assert "get_weather" not in named
-    assert "call){0," in required
-    assert "call){0," not in named
+    assert "further_call{0," in required
+    assert "further_call{0," not in named
     assert re.search(r"^start: .*PLAIN", auto, re.M)
 
 
@@ -313,3 +318,59 @@ def test_logprobs_are_the_contents(client: openai.OpenAI) -> None:
     assert choice.logprobs is not None
     heard = b"".join(bytes(entry.bytes or []) for entry in choice.logprobs.content or [])
     assert heard.decode().strip() == "Yes."
+
+
+@pytest.mark.parametrize(
+    ("model", "budget", "thought"),
+    [
+        ("thinker", 3, "Hm"),
+        ("stubborn", 0, None),
+        ("thinker", 9, "Hm."),
+        ("inside", 1, "H"),
+        ("inside", 2, "Hm"),
+        ("thinking-caller", 2, "Hm"),
+    ],
+)
+def test_a_thought_has_no_more_than_its_budget(
+    client: openai.OpenAI, model: str, budget: int, thought: str | None
+) -> None:
+    """Whole and streamed; what comes after it is the answer or the call."""
+    effort = {"reasoning_effort": "high"} if model == "inside" else {}
+    given: Any = {"extra_body": {"thinking_budget": budget}, **effort}
+    answer = whole(client, model, **given)
+    message = answer.choices[0].message
+    assert getattr(message, "reasoning_content", None) == thought
+    if model == "thinking-caller":
+        assert message.tool_calls
+        assert answer.choices[0].finish_reason == "tool_calls"
+    else:
+        assert message.content == "Yes."
+    streamed = [chunk.choices[0].delta for chunk in chunks(client, model, **given)]
+    told = "".join(getattr(delta, "reasoning_content", None) or "" for delta in streamed)
+    assert told == (thought or "")
+
+
+def test_a_budget_that_cannot_be_kept_is_refused(client: openai.OpenAI) -> None:
+    """Naming the field."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        whole(client, "unlimited", extra_body={"thinking_budget": 3})
+    assert caught.value.param == "thinking_budget"
+
+
+@pytest.mark.parametrize("stop", ["}", '"', "\n", "<tool_call>", "Oslo"])
+def test_a_stop_string_leaves_a_call_whole(client: openai.OpenAI, stop: str) -> None:
+    """It ends what the user sees, not a call that it happens to be in."""
+    answer = whole(client, "single", stop=stop)
+    [choice] = answer.choices
+    [call] = choice.message.tool_calls or []
+    assert json.loads(call.function.arguments) == {"city": "Oslo"}
+    assert choice.finish_reason == "tool_calls"
+    told = [chunk.choices[0] for chunk in chunks(client, "single", stop=stop)]
+    assert told[-1].finish_reason == "tool_calls"
+
+
+def test_a_stop_string_before_a_call(client: openai.OpenAI) -> None:
+    """Ends the answer as it would without tools."""
+    [choice] = whole(client, "caller", stop="see").choices
+    assert (choice.message.content, choice.message.tool_calls) == ("Let me ", None)
+    assert choice.finish_reason == "stop"

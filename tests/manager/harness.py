@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tricorn.config import ModelSettings, Settings
-from tricorn.engines.base import ModelSpec
+from tricorn.engines.spec import ModelSpec
 from tricorn.errors import TricornError, from_info
 from tricorn.hardware.choice import choose_engine
 from tricorn.hardware.facts import Facts

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
-from tricorn.engines.base import EngineCapabilities, LoadedModel
+from tricorn.engines.spec import EngineCapabilities, LoadedModel
 from tricorn.manager import protocol
 from tricorn.wire import FrameReader, connect, pack
 

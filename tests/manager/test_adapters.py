@@ -10,7 +10,7 @@ import pytest
 from tests.manager.model_folders import LLAMA, put_adapter, put_folder
 from tests.manager.test_catalog import catalog, put
 
-from tricorn.engines.base import Adapter, EngineCapabilities, LoadedModel, ModelSpec
+from tricorn.engines.spec import Adapter, EngineCapabilities, LoadedModel, ModelSpec
 from tricorn.manager import adapter_folder, adapters
 
 

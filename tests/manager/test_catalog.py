@@ -9,21 +9,24 @@ from typing import Any
 
 import pytest
 from tests.manager.model_folders import LLAMA, WEIGHT, put_folder
-from tests.manager.test_gguf import header
+from tests.model_facts.gguf_files import LLAMA as GGUF_LLAMA
+from tests.model_facts.gguf_files import gguf as gguf_file
 
 from tricorn.config import ModelSettings, Settings
 from tricorn.hardware.choice import choose_engine
 from tricorn.hardware.facts import Facts
-from tricorn.manager import gguf, hf_folder
+from tricorn.manager import hf_folder
 from tricorn.manager.catalog import Catalog
+from tricorn.model_facts import gguf, safetensors
 
+WHOLE = gguf_file()
 LINUX = Facts(os="linux", arch="x86_64", nvidia_gpus=())
 
 
 def put(folder: Path, *names: str, content: bytes | None = None) -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(header() if content is None else content)
+        (folder / name).write_bytes(WHOLE if content is None else content)
 
 
 def catalog(root: Path, models: dict[str, Any] | None = None, **given: Any) -> Catalog:
@@ -40,7 +43,7 @@ def test_ids_are_paths_below_the_root(tmp_path: Path) -> None:
     spec = specs["a.Q4_1"]
     assert spec.path == str(tmp_path / "a.Q4_1.gguf")
     assert (spec.format, spec.engine, spec.fault) == ("gguf", "llamacpp", None)
-    assert spec.size_bytes == gguf.HEADER.size
+    assert spec.size_bytes == len(WHOLE)
     assert spec.created > 0
     assert "llama.cpp" in spec.engine_reason
 
@@ -59,18 +62,84 @@ def test_missing_root_is_empty(tmp_path: Path) -> None:
 
 def test_split_model_is_one(tmp_path: Path) -> None:
     """The parts of a split file are one model; its path is the first part."""
-    put(tmp_path, *(f"m-0000{part}-of-00003.gguf" for part in (1, 2, 3)))
+    put_parts(tmp_path, 3)
     (spec,) = catalog(tmp_path).scan().values()
     assert spec.id == "m"
     assert spec.path.endswith("m-00001-of-00003.gguf")
-    assert spec.size_bytes == 3 * gguf.HEADER.size
+    assert spec.size_bytes == sum(file.stat().st_size for file in tmp_path.iterdir())
     assert spec.fault is None
+    assert spec.facts is not None
+    assert spec.facts.parameters == 3 * (64 * 3 + 64 * 64)
+
+
+def put_parts(folder: Path, count: int) -> None:
+    for part in range(count):
+        split = {"split.no": part, "split.count": count}
+        name = f"m-{part + 1:05d}-of-{count:05d}.gguf"
+        put(folder, name, content=gguf_file(GGUF_LLAMA | split if part == 0 else split))
+
+
+def test_part_under_another_name(tmp_path: Path) -> None:
+    """A part of a split model that was renamed cannot be put together with the others."""
+    put(tmp_path, "m.gguf", content=gguf_file(GGUF_LLAMA | {"split.no": 1, "split.count": 3}))
+    fault = catalog(tmp_path).scan()["m"].fault
+    assert fault == ("this is part 2 of 3 of a model: its name must end in -00002-of-00003.gguf")
+
+
+def test_file_that_was_cut_off(tmp_path: Path) -> None:
+    """Its download never ended: it is listed with how much is there, and is not tried."""
+    put(tmp_path, "m.gguf", content=WHOLE[:-100])
+    fault = catalog(tmp_path).scan()["m"].fault
+    assert fault == f"the file is incomplete: {len(WHOLE) - 100} of {len(WHOLE)} bytes"
+
+
+def test_facts_and_estimate(tmp_path: Path) -> None:
+    """What the files tell is known before any load, and so is about what a load takes."""
+    put(tmp_path, "a.gguf")
+    put_folder(tmp_path / "f")
+    specs = catalog(tmp_path, {"a": {"context_length": 512}}).scan()
+    facts, estimate = specs["a"].facts, specs["a"].estimate
+    assert facts is not None
+    assert (facts.architecture, facts.quantisation, facts.vision) == ("llama", "Q8_0", False)
+    assert estimate is not None
+    assert estimate.context_length == 512
+    assert estimate.weights == facts.weight_bytes
+    folder = specs["f"].facts
+    assert folder is not None
+    assert (folder.architecture, folder.parameters) == ("LlamaForCausalLM", 4)
+    assert specs["f"].estimate is None  # its configuration says too little
+
+
+def test_the_vision_half_counts(tmp_path: Path) -> None:
+    """A model with an mmproj file beside it will see, and takes that much more memory."""
+    put(tmp_path, "a.gguf")
+    plain = catalog(tmp_path).scan()["a"].facts
+    put(tmp_path, "mmproj-a.gguf")
+    seeing = catalog(tmp_path).scan()["a"].facts
+    blind = catalog(tmp_path, {"a": {"engine_args": {"mmproj": ""}}}).scan()["a"].facts
+    assert plain is not None
+    assert seeing is not None
+    assert (seeing.vision, seeing.weight_bytes) == (True, plain.weight_bytes + len(WHOLE))
+    assert blind == plain
+
+
+def test_a_hundred_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file is read once, however often it is looked for."""
+    put(tmp_path, *(f"{number}.gguf" for number in range(100)))
+    read: list[Path] = []
+    inspect = gguf.inspect
+    monkeypatch.setattr(gguf, "inspect", lambda path: read.append(path) or inspect(path))
+    found = catalog(tmp_path)
+    assert len(found.scan()) == len(read) == 100
+    put(tmp_path, "new.gguf")
+    assert len(found.scan()) == len(read) == 101
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3])
 def test_missing_part_is_a_fault(tmp_path: Path, missing: int) -> None:
     """A split model without all its parts is listed with the names of those that are missing."""
-    put(tmp_path, *(f"m-0000{part}-of-00003.gguf" for part in {1, 2, 3} - {missing}))
+    put_parts(tmp_path, 3)
+    (tmp_path / f"m-0000{missing}-of-00003.gguf").unlink()
     (spec,) = catalog(tmp_path).scan().values()
     assert spec.fault == f"parts of the model are missing: m-0000{missing}-of-00003.gguf"
 
@@ -118,9 +187,11 @@ def test_unchanged_files_are_not_read_again(
 ) -> None:
     """A second scan opens nothing."""
     put(tmp_path, "a.gguf")
+    put_folder(tmp_path / "f")
     found = catalog(tmp_path)
     first = found.scan()
-    monkeypatch.setattr(gguf, "fault_of", lambda path: pytest.fail(f"{path} was read again"))
+    for module in (gguf, safetensors):
+        monkeypatch.setattr(module, "inspect", lambda path: pytest.fail(f"{path} was read again"))
     assert found.scan() == first
 
 
@@ -141,7 +212,7 @@ def test_entry_with_a_path_elsewhere(tmp_path: Path) -> None:
         "one": {"path": tmp_path / "elsewhere/y.gguf"},
     }
     specs = catalog(tmp_path / "models", models).scan()
-    assert specs["split"].size_bytes == 2 * gguf.HEADER.size
+    assert specs["split"].size_bytes == 2 * len(WHOLE)
     assert specs["one"].path.endswith("y.gguf")
     assert [spec.fault for spec in specs.values()] == [None, None]
 

@@ -10,13 +10,7 @@ from pathlib import Path
 import pytest
 from tests.manager.harness import Manager, is_running, running, settings_for
 
-from tricorn.errors import (
-    ErrorInfo,
-    ModelLoadFailed,
-    ModelNotFound,
-    Overloaded,
-    ShuttingDown,
-)
+from tricorn.errors import ErrorInfo, ModelLoadFailed, ModelNotFound, Overloaded, ShuttingDown
 from tricorn.manager import served_model
 
 
@@ -40,6 +34,8 @@ def test_one_load_for_many_requests(folder: Path) -> None:
             assert leases[0].model.context_length == 4096
             (listed,) = [m for m in manager.pool.models() if m.id == "m"]
             assert listed.capabilities == leases[0].model.capabilities
+            assert listed.dialect == leases[0].model.dialect
+            assert listed.details == leases[0].model.details == {"engine": "fake"}
 
     asyncio.run(scenario())
 

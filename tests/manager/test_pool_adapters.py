@@ -11,10 +11,10 @@ from typing import Any
 
 from tests.manager.harness import Client, Manager, running, settings_for
 from tests.manager.model_folders import put_adapter
-from tests.manager.test_gguf import header
+from tests.model_facts.gguf_files import gguf
 
 from tricorn.config import Settings
-from tricorn.engines.base import SamplingParams
+from tricorn.engines.request import SamplingParams
 from tricorn.errors import ModelLoadFailed, ModelNotFound, UnsupportedParameter
 from tricorn.manager.adapter_folder import WEIGHTS
 from tricorn.manager.protocol import Granted
@@ -184,7 +184,7 @@ def test_an_engine_that_takes_none(folder: Path) -> None:
 def test_an_engine_that_never_takes_any(folder: Path) -> None:
     """A GGUF model is not even loaded for it."""
     (folder / "models").mkdir()
-    (folder / "models/g.gguf").write_bytes(header())
+    (folder / "models/g.gguf").write_bytes(gguf())
     put_adapter(folder / "models/g/adapters/a")
 
     async def scenario() -> None:

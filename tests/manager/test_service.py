@@ -22,7 +22,7 @@ import pytest
 from tests.manager.harness import SOURCE, WAIT_S, is_running, settings_for
 from tests.polling import wait_until
 
-from tricorn.engines.base import ModelSpec
+from tricorn.engines.spec import ModelSpec
 from tricorn.errors import StartupError
 from tricorn.manager.client import ManagerClient
 from tricorn.manager.protocol import Granted, ModelInfo

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from tricorn.errors import InvalidRequest, RequestError, UnsupportedParameter
@@ -23,6 +24,8 @@ def parse(**fields: Any) -> ChatRequest:
         ({"model": None}, "model"),
         ({"model": 5}, "model"),
         ({"model": ""}, "model"),
+        ({"truncation": True}, "truncation"),
+        ({"truncation": "oldest"}, "truncation"),
         ({"messages": None}, "messages"),
         ({"messages": []}, "messages"),
         ({"messages": "Hi"}, "messages"),
@@ -107,6 +110,13 @@ def parse(**fields: Any) -> ChatRequest:
         ({"priority": "high"}, "priority"),
         ({"priority": 2**31}, "priority"),
         ({"user": 5}, "user"),
+        ({"prediction": "x"}, "prediction"),
+        ({"verbosity": "loud"}, "verbosity"),
+        ({"verbosity": "low", "chat_template_kwargs": {"verbosity": "high"}}, "verbosity"),
+        (
+            {"stream": True, "stream_options": {"continuous_usage_stats": 1}},
+            "stream_options.continuous_usage_stats",
+        ),
         ({"metadata": "x"}, "metadata"),
         ({"parallel_tool_calls": 1}, "parallel_tool_calls"),
     ],
@@ -125,12 +135,10 @@ def test_invalid(fields: dict[str, Any], param: str) -> None:
         ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools[0].type"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"audio": {}}, "audio"),
-        ({"prediction": {}}, "prediction"),
         ({"web_search_options": {}}, "web_search_options"),
-        ({"verbosity": "low"}, "verbosity"),
         ({"store": True}, "store"),
         ({"service_tier": "flex"}, "service_tier"),
-        ({"guided_json": {}}, "guided_json"),
+        ({"guided_whitespace_pattern": " "}, "guided_whitespace_pattern"),
         (
             {"messages": [{"role": "user", "content": [USER, {"type": "image_url"}]}]},
             "messages[0].content[0]",
@@ -169,7 +177,8 @@ def test_nulls_and_hints_ask_for_nothing() -> None:
     hints = {
         "user": "u", "metadata": {"a": "b"}, "store": False, "service_tier": "auto",
         "prompt_cache_key": "k", "safety_identifier": "s", "parallel_tool_calls": True,
-        "functions": [], "modalities": ["text"],
+        "functions": [], "modalities": ["text"], "guided_decoding_backend": "auto",
+        "prediction": {"type": "content", "content": "x"},
     }  # fmt: skip
     body = {"model": "m", "messages": [USER]}
     assert ChatRequest.parse(body | nulls) == ChatRequest.parse(body)
@@ -258,6 +267,48 @@ def test_unknown_fields_are_reported_with_their_place() -> None:
     assert caught.value.param == "foo"
 
 
+def test_unknown_fields_of_earlier_calls_are_reported() -> None:
+    """Also those inside an assistant's calls; `index` is what a stream numbers them with."""
+    function = {"name": "f", "arguments": "{}", "x": 1}
+    called = {
+        "role": "assistant",
+        "tool_calls": [{**CALL, "index": 0}, {**CALL, "y": 2, "function": function}],
+    }
+    older = {"role": "assistant", "function_call": function}
+    assert ChatRequest.parse({"model": "m", "messages": [USER, called, older]})[1] == [
+        "messages[1].tool_calls[1].y",
+        "messages[1].tool_calls[1].function.x",
+        "messages[2].function_call.x",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("9223372036854775808", "9223372036854775808"),
+        ("18446744073709551615", "18446744073709551615"),
+        ("-9223372036854775809", "about -9.22337e+18"),
+        ("123456789012345678901234567890", "about 1.23457e+29"),
+        ('"9999999999999999999"', "9999999999999999999"),
+    ],
+)
+def test_integers_beyond_64_bits(sent: str, shown: str) -> None:
+    """The number is shown as it was sent; one that JSON readers round is not made up."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse(seed=orjson.loads(sent))
+    assert caught.value.message == (
+        "Invalid value for 'seed': must be an integer of 64 bits, -9223372036854775808 to "
+        f"9223372036854775807, got {shown}."
+    )
+    assert parse(seed=2**63 - 1).seed == 2**63 - 1
+    assert parse(seed=-(2**63)).seed == -(2**63)
+
+
+def test_verbosity_goes_to_the_template() -> None:
+    """Templates that know it read it."""
+    assert parse(verbosity="low").prompt().template_kwargs == {"verbosity": "low"}
+
+
 def test_deep_nesting_is_refused() -> None:
     """A value that is handed on whole cannot exhaust the stack of who takes it."""
     deep: Any = {}
@@ -266,3 +317,48 @@ def test_deep_nesting_is_refused() -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse(chat_template_kwargs=deep)
     assert caught.value.param == "chat_template_kwargs"
+
+
+@pytest.mark.parametrize(("value", "allowed"), [(None, False), ("disabled", False), ("auto", True)])
+def test_truncation(value: str | None, allowed: bool) -> None:
+    """Only where it is asked for."""
+    assert parse(truncation=value).prompt().truncation is allowed
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "thinking_budget",
+        "thinking_token_budget",
+        "thinking_budget_tokens",
+        "reasoning_budget_tokens",
+    ],
+)
+def test_thinking_budget(name: str) -> None:
+    """Under each server's name; -1 is no limit, 0 tells the template not to think."""
+    call = parse(**{name: 300})
+    assert call.sampling().thinking_budget == 300
+    assert call.prompt().template_kwargs == {"thinking_budget": 300}
+    assert parse(**{name: -1}).sampling().thinking_budget is None
+    assert parse(**{name: -1}).prompt().template_kwargs == {}
+    switches = {"enable_thinking": False, "thinking": False}
+    assert parse(**{name: 0}).prompt().template_kwargs == {"thinking_budget": 0, **switches}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"thinking_budget": -2},
+        {"thinking_budget": "much"},
+        {"thinking_budget": True},
+        {"thinking_budget": 0, "enable_thinking": True},
+        {"thinking_budget": 0, "reasoning_effort": "low"},
+        {"thinking_budget": 0, "chat_template_kwargs": {"thinking": True}},
+        {"thinking_budget": 5, "chat_template_kwargs": {"thinking_budget": 6}},
+    ],
+)
+def test_wrong_thinking_budgets(fields: dict[str, Any]) -> None:
+    """What is no number of tokens, and what contradicts another field."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse(**fields)
+    assert caught.value.param == "thinking_budget"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
 
-from tricorn.engines.base import Constraint
+from tricorn.engines.request import Constraint
 from tricorn.errors import InvalidRequest, UnsupportedParameter
 from tricorn.schemas.chat import ChatRequest
 from tricorn.schemas.completions import CompletionRequest
@@ -74,6 +75,42 @@ def test_structured_outputs(given: dict[str, Any], expected: Constraint) -> None
     assert constraint(structured_outputs=given, response_format={"type": "text"}) == expected
 
 
+WAYS: dict[str, tuple[Any, Constraint]] = {
+    "response_format": (json_schema(), Constraint("json_schema", TEXT)),
+    "structured_outputs": ({"regex": "a"}, Constraint("regex", "a", "structured_outputs.regex")),
+    "guided_json": (SCHEMA, Constraint("json_schema", TEXT, "guided_json")),
+    "guided_regex": ("a+", Constraint("regex", "a+", "guided_regex")),
+    "guided_choice": (["a", "é"], Constraint("choice", '["a", "é"]', "guided_choice")),
+    "guided_grammar": ("root ::= [a]", Constraint("grammar", "root ::= [a]", "guided_grammar")),
+    "grammar": ("root ::= [a]", Constraint("grammar", "root ::= [a]", "grammar")),
+    "json_schema": (SCHEMA, Constraint("json_schema", TEXT, "json_schema")),
+}
+"""Field → a value and what it comes to."""
+
+
+@pytest.mark.parametrize("field", WAYS)
+def test_every_way_to_say_it(field: str) -> None:
+    """OpenAI's, vLLM's new and old names, llama-server's: all are enforced."""
+    value, expected = WAYS[field]
+    assert constraint(**{field: value}) == expected
+
+
+def test_other_forms() -> None:
+    """A schema may come as JSON text; an empty grammar is none."""
+    assert constraint(guided_json=json.dumps(SCHEMA)) == WAYS["guided_json"][1]
+    assert constraint(grammar="") is None
+    assert constraint(grammar="", guided_regex="a+") == WAYS["guided_regex"][1]
+
+
+@pytest.mark.parametrize(("first", "second"), [*itertools.combinations(WAYS, 2)])
+def test_two_ways_at_once(first: str, second: str) -> None:
+    """400 that names both, for no answer can be meant by it."""
+    with pytest.raises(InvalidRequest) as caught:
+        ChatRequest.parse(CHAT | {second: WAYS[second][0], first: WAYS[first][0]})
+    assert caught.value.param == second
+    assert f"'{first}'" in caught.value.message
+
+
 DEEP: Any = {}
 for _ in range(100):
     DEEP = {"items": DEEP}
@@ -108,6 +145,12 @@ for _ in range(100):
         ({"structured_outputs": {"json": "{"}}, "structured_outputs.json"),
         ({"structured_outputs": {"json": "[" * 100_000}}, "structured_outputs.json"),
         ({"structured_outputs": {"json": "5"}}, "structured_outputs.json"),
+        ({"guided_regex": ""}, "guided_regex"),
+        ({"guided_choice": []}, "guided_choice"),
+        ({"guided_json": "{"}, "guided_json"),
+        ({"guided_grammar": 1}, "guided_grammar"),
+        ({"grammar": 1}, "grammar"),
+        ({"json_schema": []}, "json_schema"),
         ({"structured_outputs": {"regex": ""}}, "structured_outputs.regex"),
         ({"structured_outputs": {"regex": 5}}, "structured_outputs.regex"),
         ({"structured_outputs": {"grammar": "x" * (MAX_TEXT + 1)}}, "structured_outputs.grammar"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.images import data_url, part, png
 
-from tricorn.engines.base import Image
+from tricorn.engines.request import Image
 from tricorn.errors import InvalidRequest, RequestError, UnsupportedParameter
 from tricorn.schemas.chat import ChatRequest
 

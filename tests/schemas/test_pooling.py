@@ -10,11 +10,7 @@ from tricorn.errors import InvalidRequest, UnsupportedParameter
 from tricorn.schemas.embeddings import EmbeddingRequest
 from tricorn.schemas.ranking import RerankRequest, ScoreRequest
 from tricorn.schemas.request import RequestModel
-from tricorn.schemas.tokens import (
-    DetokenizeRequest,
-    TokenizeChatRequest,
-    TokenizeTextRequest,
-)
+from tricorn.schemas.tokens import DetokenizeRequest, TokenizeChatRequest, TokenizeTextRequest
 from tricorn.worker.protocol import TextPrompt, TokenPrompt
 
 BODIES: dict[type[RequestModel], dict[str, Any]] = {

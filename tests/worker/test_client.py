@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from tests.gateway.engines import ScriptedWorker
 
-from tricorn.engines.base import SamplingParams, TokenDelta
+from tricorn.engines.request import SamplingParams, TokenDelta
 from tricorn.errors import EngineLost
 from tricorn.worker.client import EngineClient, EnginePool
 from tricorn.worker.protocol import Delta, Failed, Finished, Started, TextPrompt

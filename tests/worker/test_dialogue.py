@@ -9,14 +9,8 @@ import pytest
 
 from tricorn.chat.pieces import Reading
 from tricorn.chat.tools.rules import ToolRules
-from tricorn.engines.base import (
-    ChatPrompt,
-    Constraint,
-    Dialect,
-    EngineCapabilities,
-    LoadedModel,
-    SamplingParams,
-)
+from tricorn.engines.request import CallMarks, ChatPrompt, Constraint, SamplingParams, ThoughtLimit
+from tricorn.engines.spec import Dialect, EngineCapabilities, LoadedModel
 from tricorn.errors import InvalidRequest, UnsupportedParameter
 from tricorn.worker.dialogue import Dialogue
 
@@ -41,8 +35,11 @@ class Vocabulary:
         return list(text.encode()) if known is None else [known]
 
 
-def dialogue(dialect: Dialect, *, constraints: bool = True) -> Dialogue:
-    model = LoadedModel(100, 300, 1, EngineCapabilities(constraints=constraints), dialect=dialect)
+def dialogue(
+    dialect: Dialect, *, constraints: bool = True, thinking_budget: bool = False
+) -> Dialogue:
+    able = EngineCapabilities(constraints=constraints, thinking_budget=thinking_budget)
+    model = LoadedModel(100, 300, 1, able, dialect=dialect)
     return Dialogue(Vocabulary(), model)  # type: ignore[arg-type]
 
 
@@ -110,6 +107,22 @@ def test_ids_for_mistral() -> None:
     assert told[2]["tool_call_id"] == call_id
 
 
+def test_ids_for_kimi() -> None:
+    """Its templates know a call by an id that has the tool's name, and results by theirs."""
+    told = dialogue(Dialect("kimi-k2")).adapted(chat()).messages
+    call = told[1]["tool_calls"][0]
+    assert call["id"] == f"functions.{call['function']['name']}:0"
+    assert told[2]["tool_call_id"] == call["id"]
+    assert told[2]["name"] == call["function"]["name"]
+    assert STORY[1]["tool_calls"][0]["id"] != call["id"], "the request's own is as it was"
+
+
+def test_plans_for_cohere() -> None:
+    """Its template's name for what was thought before a call."""
+    told = dialogue(Dialect("cohere", True, "cohere")).adapted(chat()).messages
+    assert told[1]["tool_plan"] == "Hm"
+
+
 def test_thoughts_for_harmony() -> None:
     """Its template has a name of its own for what was thought before a call."""
     told = dialogue(Dialect("harmony", True, "harmony")).adapted(chat()).messages
@@ -125,6 +138,8 @@ def test_thoughts_for_harmony() -> None:
         (Dialect("hermes", True, "think"), {}, "<think>\n", Reading("hermes", "think", True)),
         (Dialect("hermes", True, "think"), {}, "<think>\n\n</think>\n\n", Reading("hermes")),
         (Dialect("hermes", True, "think"), {"tools": None}, "</think>", None),
+        (Dialect("cohere", True, "cohere"), {}, "<|START_THINKING|><|END_THINKING|>",
+         Reading("cohere", "cohere")),
         (Dialect("hermes", True, "think"), {"tools": None, "continue_final_message": True}, "",
          None),
         (Dialect("harmony", True, "harmony"), {"tools": None}, "<|start|>assistant",
@@ -184,3 +199,84 @@ def test_what_cannot_be_held() -> None:
         )
     free = thinking.sampling(chat(tools=None), Reading("", "think"), SamplingParams(constraint=own))
     assert free.constraint == own
+
+
+# --- how long it may think ----------------------------------------------------------------------
+
+THINKER = Dialect("hermes", reasoning="think")
+HARMONY = Dialect("harmony", reasoning="harmony")
+FINAL = "<|channel|>final<|message|>"
+NEXT = "<|end|><|start|>assistant"
+
+
+def limited(dialect: Dialect, prompt: str, budget: int | None, **fields: Any) -> SamplingParams:
+    own = dialogue(dialect, thinking_budget=True)
+    told = chat(**fields)
+    sampling = SamplingParams(thinking_budget=budget)
+    return own.sampling(told, own.reading(told, prompt), sampling)
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_thinking_budget(opened: bool) -> None:
+    """Becomes tokens that end a thought, whether the prompt begins it or the answer."""
+    found = limited(THINKER, "<think>\n" if opened else "assistant: ", 5)
+    assert found.thought_limit == ThoughtLimit(5, "<think>", "</think>", ((9,),), opened)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "prompt"), [(THINKER, "<think></think>"), (Dialect("hermes"), "")]
+)
+def test_where_nothing_is_thought_there_is_no_limit(dialect: Dialect, prompt: str) -> None:
+    """The budget is kept by itself."""
+    assert limited(dialect, prompt, 5).thought_limit is None
+
+
+def test_thoughts_without_a_budget_have_no_limit() -> None:
+    """And an engine that knows none is not asked for one."""
+    assert limited(THINKER, "", None).thought_limit is None
+    own = dialogue(THINKER)
+    reading = own.reading(chat(), "")
+    assert own.sampling(chat(), reading, SamplingParams()).thought_limit is None
+    with pytest.raises(UnsupportedParameter, match="thinking_budget") as caught:
+        own.sampling(chat(), reading, SamplingParams(thinking_budget=5))
+    assert caught.value.param == "thinking_budget"
+
+
+@pytest.mark.parametrize(
+    ("fields", "endings"),
+    [
+        ({"tools": None}, [NEXT + FINAL]),
+        ({}, [NEXT, NEXT + FINAL]),
+        ({"rules": ToolRules(required=True)}, [f"{NEXT}<|channel|>commentary"]),
+    ],
+)
+def test_thoughts_in_channels(fields: dict[str, Any], endings: list[str]) -> None:
+    """Are ended by the beginning of what has to come; where that is open, the model has a choice
+    once."""
+    found = limited(HARMONY, "<|start|>assistant", 5, **fields).thought_limit
+    assert found is not None
+    assert found.again
+    assert [bytes(tokens).decode() for tokens in found.forced] == endings
+
+
+@pytest.mark.parametrize(
+    ("tools", "marks"),
+    [
+        ("hermes", CallMarks(("<tool_call>",), "</tool_call>")),
+        ("mistral", CallMarks(("[TOOL_CALLS]",))),
+        ("deepseek", CallMarks(("<｜tool▁calls▁begin｜>",), "<｜tool▁calls▁end｜>")),
+        ("harmony", CallMarks(("<|channel|>commentary",))),
+        ("pythonic", CallMarks(("<|python_start|>", "<|python_end|>", "[f("), first=True)),
+        (
+            "llama",
+            CallMarks(("<|python_tag|>", '{"name"', '{"type"', '{"function"'), first=True),
+        ),
+        ("emulated", CallMarks(("<tool_call>",), "</tool_call>")),
+    ],
+)
+def test_where_calls_are(tools: str, marks: CallMarks) -> None:
+    """Told to engines, since stop strings do not count there; without tools there are none."""
+    own = dialogue(Dialect(tools, reasoning="think"))
+    for offered, expected in ((chat(), marks), (chat(tools=None), None)):
+        found = own.sampling(offered, own.reading(offered, ""), SamplingParams(stop=("}",)))
+        assert found.calls == expected

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tricorn.engines.base import EngineOptions, ModelSpec
 from tricorn.engines.fake import create
+from tricorn.engines.spec import EngineOptions, ModelSpec
 from tricorn.errors import ContextLengthExceeded, InvalidRequest
 from tricorn.worker.pooling import SLICE, Pooler, pack
 from tricorn.worker.prepare import Preparer

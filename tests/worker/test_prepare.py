@@ -7,15 +7,10 @@ from typing import Any
 
 import pytest
 
-from tricorn.engines.base import (
-    EngineCapabilities,
-    FillTokens,
-    Image,
-    InferenceEngine,
-    LoadedModel,
-    SamplingParams,
-)
+from tricorn.engines.base import InferenceEngine
 from tricorn.engines.fake import CHAT_TEMPLATE, create
+from tricorn.engines.request import Image, SamplingParams
+from tricorn.engines.spec import EngineCapabilities, FillTokens, LoadedModel
 from tricorn.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
 from tricorn.worker.prepare import Preparer
 from tricorn.worker.protocol import ChatPrompt, FillPrompt, Prompt, Start, TextPrompt, TokenPrompt

@@ -16,7 +16,8 @@ import pytest
 from tests.polling import wait_until
 
 import tricorn
-from tricorn.engines.base import Adapter, EngineOptions, ModelSpec, SamplingParams
+from tricorn.engines.request import SamplingParams
+from tricorn.engines.spec import Adapter, EngineOptions, ModelSpec
 from tricorn.manager import protocol as control
 from tricorn.wire import FrameReader, pack
 from tricorn.worker import protocol

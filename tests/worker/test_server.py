@@ -10,21 +10,14 @@ from typing import Any
 
 import pytest
 
-from tricorn.engines.base import EngineOptions, InferenceEngine, ModelSpec, SamplingParams
+from tricorn.engines.base import InferenceEngine
 from tricorn.engines.fake import create
+from tricorn.engines.request import SamplingParams
+from tricorn.engines.spec import EngineOptions, ModelSpec
 from tricorn.errors import EngineLost
 from tricorn.wire import HEADER, open_connection, pack, read_frame
 from tricorn.worker import protocol
-from tricorn.worker.protocol import (
-    Cancel,
-    Delta,
-    Failed,
-    Finished,
-    Hello,
-    Start,
-    Started,
-    Vectors,
-)
+from tricorn.worker.protocol import Cancel, Delta, Failed, Finished, Hello, Start, Started, Vectors
 from tricorn.worker.server import WorkerServer
 
 

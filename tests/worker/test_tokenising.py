@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tricorn.engines.base import EngineCapabilities, LoadedModel
 from tricorn.engines.fake import CHAT_TEMPLATE, create
+from tricorn.engines.spec import EngineCapabilities, LoadedModel
 from tricorn.errors import InvalidRequest
 from tricorn.worker.prepare import Preparer
 from tricorn.worker.protocol import ChatPrompt, Detokenize, TextPrompt, Tokenize, TokenPrompt

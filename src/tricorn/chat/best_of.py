@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from tricorn.engines.base import TokenLogprob
+from tricorn.engines.request import TokenLogprob
 
 
 class Ranking:

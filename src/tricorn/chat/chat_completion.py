@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -10,13 +11,17 @@ from tricorn.chat.choice import ChoiceReader, ToolUse, new_call_id
 from tricorn.chat.logprobs import chat_logprobs
 from tricorn.chat.pieces import CallPart, Content, Piece, Reading, Thought
 from tricorn.chat.prompt_logprobs import by_token_id
+from tricorn.chat.reasoning import FIELDS
 from tricorn.chat.response import Builder, Head, TextKeeper
-from tricorn.engines.base import TokenDelta
+from tricorn.engines.request import TokenDelta
 
 
 class ChatChunks(Builder):
     """Each choice: a chunk with the role, chunks with thoughts, content and parts of tool calls, a
-    chunk with the finish reason."""
+    chunk with the finish reason.
+
+    continuous_usage: every chunk tells what was used so far. thoughts: what they are called.
+    """
 
     def __init__(
         self,
@@ -24,14 +29,18 @@ class ChatChunks(Builder):
         *,
         n: int = 1,
         include_usage: bool = False,
+        continuous_usage: bool = False,
         logprobs: bool = False,
         use: ToolUse = ToolUse(),  # noqa: B008 - it never changes
+        thoughts: Sequence[str] = FIELDS["both"],
     ) -> None:
         super().__init__(head, n=n)
         self._use = use
         self._readers: list[ChoiceReader] = []
         self.include_usage = include_usage
+        self._continuous_usage = continuous_usage
         self.logprobs = logprobs
+        self._thoughts = thoughts
         self._begun: set[int] = set()
         start = orjson.dumps(
             {
@@ -44,8 +53,7 @@ class ChatChunks(Builder):
         )
         self._start = start[:-1] + b',"choices":['
         # `usage` is there, as null, only when the client asked for the chunk that has it.
-        self._stop = b'],"usage":null}' if include_usage else b"]}"
-        self._ending = b',"logprobs":null,"finish_reason":null}' + self._stop
+        self._stop_with(b'],"usage":null}' if include_usage else b"]}")
         self._openings = [self._start + b'{"index":%d,"delta":' % choice for choice in range(n)]
 
     def read_as(self, reading: Reading) -> None:
@@ -54,6 +62,7 @@ class ChatChunks(Builder):
     def grow(self, choice: int, position: int, delta: TokenDelta) -> list[bytes]:
         if self._readers:
             return self._read(choice, delta)
+        self._count()
         chunks: list[bytes] = []
         opening = self._openings[choice]
         if choice not in self._begun:
@@ -81,12 +90,13 @@ class ChatChunks(Builder):
         if delta.finish_reason is not None:
             reason = orjson.dumps(delta.finish_reason)
             end = b'{},"logprobs":null,"finish_reason":' + reason + b"}"
-            chunks.append(opening + end + self._stop)
+            chunks.append(opening + end + self._last())
         return chunks
 
     def _read(self, choice: int, delta: TokenDelta) -> list[bytes]:
         told = self._readers[choice].read(delta)
         self.tally.reasoning_tokens += told.reasoning_tokens
+        self._count()
         opening = self._openings[choice]
         chunks: list[bytes] = []
         if choice not in self._begun and (told.pieces or told.finish_reason):
@@ -107,16 +117,33 @@ class ChatChunks(Builder):
             self.tally.finish_reasons[choice] = told.finish_reason
             reason = orjson.dumps(told.finish_reason)
             end = b'{},"logprobs":null,"finish_reason":' + reason + b"}"
-            chunks.append(opening + end + self._stop)
+            chunks.append(opening + end + self._last())
         return chunks
+
+    def _stop_with(self, stop: bytes) -> None:
+        """stop: how a chunk ends behind its choice."""
+        self._stop = stop
+        self._ending = b',"logprobs":null,"finish_reason":null}' + stop
+
+    def _count(self) -> None:
+        if self._continuous_usage:
+            self._stop_with(b'],"usage":' + orjson.dumps(self.tally.usage()) + b"}")
+
+    def _last(self) -> bytes:
+        """The end of the chunk that has a finish reason."""
+        return self._stop[:-1] + self._truncation() + b"}"
+
+    def _truncation(self) -> bytes:
+        if self.truncated is None:
+            return b""
+        return b',"truncation":' + orjson.dumps(self.truncated.told())
 
     def _delta_of(self, piece: Piece) -> bytes:
         match piece:
             case Content(text):
                 return b'{"content":' + orjson.dumps(text) + b"}"
             case Thought(text):
-                # Some clients read the one name, some the other.
-                return orjson.dumps({"reasoning_content": text, "reasoning": text})
+                return orjson.dumps(dict.fromkeys(self._thoughts, text))
             case CallPart(number, name, arguments):
                 function = {"arguments": arguments}
                 if name is not None:
@@ -131,11 +158,13 @@ class ChatChunks(Builder):
     def end(self) -> list[bytes]:
         if not self.include_usage:
             return []
-        return [self._start + b'],"usage":' + orjson.dumps(self.tally.usage()) + b"}"]
+        usage = orjson.dumps(self.tally.usage())
+        return [self._start + b'],"usage":' + usage + self._truncation() + b"}"]
 
 
 class ChatCompletion(TextKeeper):
-    """prompt_logprobs: give vLLM's field of that name, with as many alternatives."""
+    """prompt_logprobs: give vLLM's field of that name, with as many alternatives. thoughts: what
+    they are called."""
 
     def __init__(
         self,
@@ -145,9 +174,11 @@ class ChatCompletion(TextKeeper):
         logprobs: bool = False,
         prompt_logprobs: int | None = None,
         use: ToolUse = ToolUse(),  # noqa: B008 - it never changes
+        thoughts: Sequence[str] = FIELDS["both"],
     ) -> None:
         super().__init__(head, n=n)
         self._use = use
+        self._thought_names = thoughts
         self._readers: list[ChoiceReader] = []
         self._thoughts: list[list[str]] = [[] for _ in range(n)]
         self._calls: list[list[tuple[str, list[str]]]] = [[] for _ in range(n)]
@@ -201,6 +232,7 @@ class ChatCompletion(TextKeeper):
             "usage": self.tally.usage(),
             "system_fingerprint": self.head.fingerprint,
             **self._of_prompt,
+            **({} if self.truncated is None else {"truncation": self.truncated.told()}),
         }
 
     def _choice(self, choice: int) -> dict[str, Any]:
@@ -223,8 +255,7 @@ class ChatCompletion(TextKeeper):
             "annotations": [],
         }
         if thoughts := "".join(self._thoughts[choice]):
-            # Some clients read the one name, some the other.
-            message |= {"reasoning_content": thoughts, "reasoning": thoughts}
+            message |= dict.fromkeys(self._thought_names, thoughts)
         functions = [
             {"name": name, "arguments": "".join(arguments)}
             for name, arguments in self._calls[choice]

@@ -10,7 +10,7 @@ from typing import Any
 
 from tricorn.chat.answer_reader import AnswerReader
 from tricorn.chat.pieces import CallPart, Content, Piece, Reading
-from tricorn.engines.base import TokenDelta, TokenLogprob
+from tricorn.engines.request import TokenDelta, TokenLogprob
 
 _ALPHABET = string.ascii_letters + string.digits
 

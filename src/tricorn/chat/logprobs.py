@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Any
 
-from tricorn.engines.base import TokenLogprob
+from tricorn.engines.request import TokenLogprob
 
 FLOOR = -9999.0
 """What OpenAI shows for a token that cannot come: JSON has no minus infinity."""

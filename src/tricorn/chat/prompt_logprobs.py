@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from tricorn.chat.logprobs import finite, legacy_top, token_text
-from tricorn.engines.base import TokenLogprob
+from tricorn.engines.request import TokenLogprob
 
 
 def echoed(text: str, first: bytes, entries: list[TokenLogprob], top: int) -> dict[str, Any]:

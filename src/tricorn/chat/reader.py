@@ -42,7 +42,10 @@ class Reader(ABC):
     def feed(self, text: str) -> list[Piece]:
         # Nearly every token ends here.
         if self._watched is not None and self._watched.search(text) is None:
-            return [Content(text)] if text else []
+            if not text:
+                return []
+            self.after_markup = False
+            return [Content(text)]
         self.buffer += text
         return self._go_on()
 
@@ -65,6 +68,7 @@ class Reader(ABC):
     def give(self, text: str) -> None:
         if text:
             self.pieces.append(Content(text))
+            self.after_markup = False
 
     def drop(self, length: int) -> None:
         self.buffer = self.buffer[length:]

@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from tricorn.chat.pieces import Content, Piece, Thought
 from tricorn.chat.reader import SPACE, Reader, overlap
+from tricorn.engines.request import ThoughtLimit
 
 
 class Tag(NamedTuple):
+    """What stands around a thought."""
+
     begin: str
     end: str
+    answer: tuple[str, str] | None = None
+    """What may stand around the answer behind it."""
+    signs: tuple[str, ...] = ()
+    """A template that writes this has all of these in its text; none: it has `end`."""
+    token: str = ""
+    """The part of `begin` that may be a control token; empty: all of it."""
 
 
 TAGS = {
-    "think": Tag("<think>", "</think>"),
-    "mistral": Tag("[THINK]", "[/THINK]"),
+    "gemma": Tag("<|channel>thought", "<channel|>", token="<|channel>"),
+    "cohere": Tag(
+        "<|START_THINKING|>", "<|END_THINKING|>", ("<|START_RESPONSE|>", "<|END_RESPONSE|>")
+    ),
+    "cohere-text": Tag(
+        "<|START_THINKING|>",
+        "<|END_THINKING|>",
+        ("<|START_TEXT|>", "<|END_TEXT|>"),
+        ("<|END_THINKING|>", "<|START_TEXT|>"),
+    ),
     "seed": Tag("<seed:think>", "</seed:think>"),
+    "mistral": Tag("[THINK]", "[/THINK]"),
+    "kimi": Tag("◁think▷", "◁/think▷"),
+    # Other templates write results of tools as `<response>…</response>`.
+    "granite": Tag(
+        "<think>", "</think>", ("<response>", "</response>"), ("</think>", "<response></response>")
+    ),
+    "hunyuan": Tag(
+        "<think>", "</think>", ("<answer>", "</answer>"), ("</think>", "<answer>", "</answer>")
+    ),
+    "think": Tag("<think>", "</think>"),
 }
+FIELDS = {
+    "both": ("reasoning_content", "reasoning"),
+    "reasoning_content": ("reasoning_content",),
+    "reasoning": ("reasoning",),
+}
+"""What a chat answer calls thoughts, by setting: some clients read the one name, some the other."""
 HARMONY = "harmony"
 """Thoughts are messages of their own there; its reader of tool calls reads them too."""
 
@@ -27,10 +60,25 @@ def find_format(template: str) -> str:
     """Which format a chat template writes; empty for none."""
     if "<|channel|>" in template:
         return HARMONY
-    for name in ("seed", "mistral", "think"):
-        if TAGS[name].end in template:
-            return name
-    return ""
+    fitting = [
+        name
+        for name, tag in TAGS.items()
+        if all(sign in template for sign in tag.signs or (tag.end,))
+    ]
+    # What says more of a template fits it better.
+    return max(fitting, key=lambda name: len(TAGS[name].signs), default="")
+
+
+def markers(reasoning: str) -> tuple[str, ...]:
+    """Texts that may be control tokens; not of harmony, whose reader of tool calls has them."""
+    tag = TAGS.get(reasoning)
+    return () if tag is None else (tag.token or tag.begin, tag.end, *(tag.answer or ()))
+
+
+def wraps(reasoning: str) -> bool:
+    """The answer may stand in tags too."""
+    tag = TAGS.get(reasoning)
+    return tag is not None and tag.answer is not None
 
 
 def state(reasoning: str, prompt: str) -> bool | None:
@@ -53,8 +101,45 @@ def marks(reasoning: str, *, thinking: bool) -> tuple[str, str] | None:
     return None if tag is None else ("" if thinking else tag.begin, tag.end)
 
 
+def thoughts(template: str) -> tuple[str, str] | None:
+    """What a thought begins and ends with, where that is always the same."""
+    tag = TAGS.get(find_format(template))
+    return None if tag is None else (tag.begin, tag.end)
+
+
+def limit(
+    reasoning: str,
+    tokens: int,
+    tokenize: Callable[[str], list[int]],
+    *,
+    thinking: bool,
+    calls: bool = False,
+    required: bool = False,
+) -> ThoughtLimit:
+    """Thoughts of no more than `tokens` tokens.
+
+    tokenize: knows control tokens. thinking: the prompt ends inside a thought. calls: there are
+    tools that are called in this format; required: and one of them has to be.
+    """
+    if reasoning != HARMONY:
+        tag = TAGS[reasoning]
+        return ThoughtLimit(tokens, tag.begin, tag.end, (tuple(tokenize(tag.end)),), thinking)
+    head, final = "<|end|><|start|>assistant", "<|channel|>final<|message|>"
+    if required:
+        endings = [f"{head}<|channel|>commentary"]
+    elif calls:
+        # Whether it calls is the model's choice; one that goes on to think has had it.
+        endings = [head, head + final]
+    else:
+        endings = [head + final]
+    forced = tuple(tuple(tokenize(ending)) for ending in endings)
+    begin = "<|channel|>analysis<|message|>"
+    return ThoughtLimit(tokens, begin, "<|end|>", forced, thinking, again=True)
+
+
 class ThoughtReader(Reader):
-    """A thought comes first or not at all: the tags later in the text are text.
+    """A thought comes first or not at all: the tags later in the text are text. So are those of an
+    answer, but at its end where it has one at its beginning.
 
     thinking: the text begins inside a thought.
     """
@@ -80,9 +165,25 @@ class ThoughtReader(Reader):
             yield from self._think()
             at = yield from self.skip_space(0)
             self.drop(at)
+        if self._tag.answer is not None:
+            yield from self._answer(*self._tag.answer)
         self.give(self.buffer)
         self.buffer = ""
         self._done = True
+
+    def _answer(self, begin: str, end: str) -> Generator[None, None, None]:
+        """Give out what stands in an answer's tags, if anything does."""
+        at = yield from self.skip_space(0)
+        if not (yield from self.follows(begin, at)):
+            return
+        self.drop((yield from self.skip_space(at + len(begin))))
+        self.after_markup = True
+        while (yield from self.content_until(end)):
+            behind = yield from self.skip_space(self.at + len(end))
+            if not (yield from self.has(behind + 1)):
+                self.drop(behind)
+                return
+            self.give_back(end)
 
     def _think(self) -> Generator[None, None, None]:
         self.drop((yield from self.skip_space(0)))

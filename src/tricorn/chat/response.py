@@ -17,7 +17,9 @@ import msgspec
 
 from tricorn import __version__
 from tricorn.chat.pieces import Reading
-from tricorn.engines.base import LoadedModel, TokenDelta
+from tricorn.chat.truncation import Truncated
+from tricorn.engines.request import TokenDelta
+from tricorn.engines.spec import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ class Builder(ABC):
         self.n = n
         self.choices = n * prompts
         self.tally = Tally()
+        self.truncated: Truncated | None = None
+        """What was dropped of the chat; known before `started`."""
 
     def started(
         self,

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from tricorn.chat.choice import ChoiceReader, Told, ToolUse
 from tricorn.chat.pieces import Content, Piece, Reading
 from tricorn.chat.response import Builder, Head
-from tricorn.engines.base import TokenDelta
+from tricorn.engines.request import TokenDelta
 
 
 class SingleAnswer(Builder):

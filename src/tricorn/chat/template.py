@@ -11,7 +11,7 @@ import json
 from datetime import datetime
 from typing import Any, NoReturn
 
-from jinja2 import TemplateError, TemplateSyntaxError
+from jinja2 import Template, TemplateError, TemplateSyntaxError, meta
 from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -49,25 +49,64 @@ class _Generation(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-class ChatTemplate:
-    """Compiled once a model. InvalidRequest (param `messages`) where it does not accept a chat."""
+_OWN = {"messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token"}
+"""Variables that every template is given."""
 
-    def __init__(self, source: str | None, *, bos_token: str = "", eos_token: str = "") -> None:
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+    )
+    environment.filters["tojson"] = _tojson
+    environment.globals["raise_exception"] = _raise_exception
+    environment.globals["strftime_now"] = _strftime_now
+    return environment
+
+
+def variables(source: str) -> set[str]:
+    """Names that a template reads beside those that every template is given. None of one that
+    cannot be parsed."""
+    environment = _environment()
+    try:
+        parsed = environment.parse(source)
+    except TemplateSyntaxError:
+        return set()
+    return meta.find_undeclared_variables(parsed) - _OWN - set(environment.globals)
+
+
+def _compiled(source: str) -> Template | str:
+    """The template, or why it is none."""
+    try:
+        return _environment().from_string(source)
+    except TemplateSyntaxError as error:
+        return str(error)
+
+
+def _called(messages: list[dict[str, Any]]) -> bool:
+    return any(m.get("tool_calls") or m.get("role") == "tool" for m in messages)
+
+
+class ChatTemplate:
+    """Compiled once a model. InvalidRequest (param `messages`) where it does not accept a chat.
+
+    for_tools: another template, of chats in which tools are offered or were called.
+    """
+
+    def __init__(
+        self,
+        source: str | None,
+        *,
+        bos_token: str = "",
+        eos_token: str = "",
+        for_tools: str | None = None,
+    ) -> None:
         self._special = {"bos_token": bos_token, "eos_token": eos_token}
-        self._template = None
-        self._broken: str | None = None
-        if source is None:
-            return
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
-        )
-        environment.filters["tojson"] = _tojson
-        environment.globals["raise_exception"] = _raise_exception
-        environment.globals["strftime_now"] = _strftime_now
-        try:
-            self._template = environment.from_string(source)
-        except TemplateSyntaxError as error:
-            self._broken = str(error)
+        self._plain = None if source is None else _compiled(source)
+        self._for_tools = self._plain if for_tools is None else _compiled(for_tools)
+
+    @property
+    def usable(self) -> bool:
+        return isinstance(self._plain, Template)
 
     def render(
         self,
@@ -83,10 +122,11 @@ class ChatTemplate:
         continue_final_message: leave the last message open, for the model to go on with it.
         template_kwargs: further variables of the template (enable_thinking and the like).
         """
-        if self._template is None:
+        template = self._for_tools if tools or _called(messages) else self._plain
+        if not isinstance(template, Template):
             raise UnsupportedParameter(
-                f"this model's chat template cannot be used: {self._broken}"
-                if self._broken
+                f"this model's chat template cannot be used: {template}"
+                if template
                 else "this model has no chat template; use /v1/completions",
                 param="messages",
             )
@@ -99,7 +139,7 @@ class ChatTemplate:
             "add_generation_prompt": add_generation_prompt and not continue_final_message,
         }
         try:
-            text = self._template.render(variables)
+            text = template.render(variables)
         except TemplateError as error:
             raise InvalidRequest(
                 f"the model's chat template refused these messages: {error}", param="messages"

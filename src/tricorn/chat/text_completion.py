@@ -11,12 +11,13 @@ from tricorn.chat.best_of import Ranking
 from tricorn.chat.logprobs import LegacyLogprobs, merge_legacy
 from tricorn.chat.prompt_logprobs import by_token_id, echoed
 from tricorn.chat.response import Builder, Head, TextKeeper
-from tricorn.engines.base import TokenDelta, TokenLogprob
+from tricorn.engines.request import TokenDelta, TokenLogprob
 
 
 class TextChunks(Builder):
     """echo: each choice begins with a chunk that repeats its prompt; echo_logprobs: with the
-    logprobs of its tokens, and as many alternatives."""
+    logprobs of its tokens, and as many alternatives. continuous_usage: every chunk tells what was
+    used so far."""
 
     def __init__(
         self,
@@ -25,12 +26,14 @@ class TextChunks(Builder):
         n: int = 1,
         prompts: int = 1,
         include_usage: bool = False,
+        continuous_usage: bool = False,
         logprobs: bool = False,
         echo: bool = False,
         echo_logprobs: int | None = None,
     ) -> None:
         super().__init__(head, n=n, prompts=prompts)
         self.include_usage = include_usage
+        self._continuous_usage = continuous_usage
         self.echo = echo
         self._echo_logprobs = echo_logprobs
         self._held: dict[int, tuple[str, bytes]] = {}
@@ -92,7 +95,10 @@ class TextChunks(Builder):
         self, choice: int, text: str, logprobs: dict[str, Any] | None, finish: str | None
     ) -> bytes:
         body = {"index": choice, "text": text, "logprobs": logprobs, "finish_reason": finish}
-        return self._start + orjson.dumps(body) + self._stop
+        stop = self._stop
+        if self._continuous_usage:
+            stop = b'],"usage":' + orjson.dumps(self.tally.usage()) + b"}"
+        return self._start + orjson.dumps(body) + stop
 
 
 class TextCompletion(TextKeeper):

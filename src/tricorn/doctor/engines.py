@@ -16,7 +16,7 @@ from tricorn.place import Place
 
 if TYPE_CHECKING:
     from tricorn.config import Settings
-    from tricorn.engines.base import ModelSpec
+    from tricorn.engines.spec import ModelSpec
 
 TRIAL_CONTEXT = 256
 TRIAL_TIMEOUT_S = 300.0
@@ -108,7 +108,7 @@ def smallest_model(name: str, settings: Settings, facts: Facts) -> ModelSpec | N
     import msgspec
 
     from tricorn.doctor.models import scan
-    from tricorn.engines.base import EngineOptions
+    from tricorn.engines.spec import EngineOptions
 
     formats = ENGINES[name].formats
     fitting = [s for s in scan(settings, facts).values() if not s.fault and s.format in formats]

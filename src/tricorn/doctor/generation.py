@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tricorn.engines.base import EngineCapabilities, ModelSpec, SamplingParams
+from tricorn.engines.request import SamplingParams
+from tricorn.engines.spec import EngineCapabilities, ModelSpec
 from tricorn.errors import EngineLost, ModelLoadFailed, TricornError, from_info
 from tricorn.manager import protocol as control
 from tricorn.manager.placement import Engine, LocalPlacement

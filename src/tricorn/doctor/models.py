@@ -12,7 +12,7 @@ from tricorn.place import Place
 
 if TYPE_CHECKING:
     from tricorn.config import Settings
-    from tricorn.engines.base import ModelSpec
+    from tricorn.engines.spec import ModelSpec
 
 SHOWN = 5
 """Broken models that get a row of their own."""
@@ -23,7 +23,7 @@ def scan(settings: Settings, facts: Facts) -> dict[str, ModelSpec]:
     from tricorn.hardware.choice import choose_engine
     from tricorn.manager.catalog import Catalog
 
-    return Catalog(settings, functools.partial(choose_engine, facts)).scan()
+    return Catalog(settings, functools.partial(choose_engine, facts), facts).scan()
 
 
 def models(place: Place, facts: Facts) -> Iterator[Check]:

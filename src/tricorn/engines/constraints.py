@@ -19,7 +19,7 @@ from llguidance.gbnf_to_lark import gbnf_to_lark, is_lark_syntax
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
 from tricorn.engines import json_style
-from tricorn.engines.base import Constraint, ConstraintKind
+from tricorn.engines.request import Constraint, ConstraintKind
 from tricorn.errors import EngineGenerateError, InvalidRequest
 
 Logits = npt.NDArray[np.float32]

@@ -10,11 +10,13 @@ message. Knobs, in `engine_args`:
                     with the same bytes are alike
     matryoshka      its vectors may be cut to any length
     constraints     take constraints: the answer to one is its own text, unless `answer` is given
+    echo            the answer to a constraint repeats the last message too, which has to fit it
     chat_template   text of the chat template
     adapters        take adapters up to the largest rank known at the load: an answer then begins
                     with NAME#N, where N counts what was loaded
     prompt_logprobs false: say nothing of the prompt's tokens
     fill_in_middle  have the tokens for it: 257 to 259
+    thinking_budget false: cannot end thoughts; an answer goes on behind the thought that was ended
     vision          take images: each is written into the prompt as <image HASH>
     token_delay_s   seconds each step takes
     load_delay_s    seconds the load takes
@@ -41,23 +43,19 @@ import msgspec
 
 from tricorn.chat.text import TextStream
 from tricorn.engines import fake_vision
-from tricorn.engines.base import (
-    Adapter,
+from tricorn.engines.base import EngineStats, InferenceEngine
+from tricorn.engines.fake_pooling import FakePoolingCore
+from tricorn.engines.request import (
     ChatPrompt,
-    EngineCapabilities,
-    EngineStats,
-    FillTokens,
     FinishReason,
     GenerateRequest,
-    InferenceEngine,
-    LoadedModel,
-    ModelSpec,
     RenderedChat,
     TokenDelta,
     TokenLogprob,
 )
-from tricorn.engines.fake_pooling import FakePoolingCore
+from tricorn.engines.spec import Adapter, EngineCapabilities, FillTokens, LoadedModel, ModelSpec
 from tricorn.engines.stepped import EngineCore, StepOutput, SteppedEngine, argument
+from tricorn.engines.thoughts import Thought
 from tricorn.engines.waiting import WaitingLine
 from tricorn.errors import EngineGenerateError, ModelLoadFailed
 
@@ -74,12 +72,34 @@ class _Sequence:
         self.index = index
         self.answer = answer
         self.endless = endless
-        self.text = TextStream(request.sampling.stop, thought=request.sampling.thought)
+        self.text = TextStream.of(request.sampling)
         self.generated = 0
+        limit = request.sampling.thought_limit
+        self._thought = None if limit is None else Thought(limit, lambda token: bytes([token]))
+        self._at = 0
+        """What of the answer comes next."""
+        self._forced = False
 
     def next_token(self) -> int:
-        at = self.generated % len(self.answer) if self.endless else self.generated
-        return self.answer[at] if at < len(self.answer) else EOS
+        token = None if self._thought is None else self._thought.forced()
+        if token is not None and not self._forced:
+            self._skip_thought()
+        self._forced = token is not None
+        if token is None:
+            at = self._at % len(self.answer) if self.endless else self._at
+            token = self.answer[at] if at < len(self.answer) else EOS
+            self._at += 1
+        if self._thought is not None and token != EOS:
+            self._thought.took(token)
+        return token
+
+    def _skip_thought(self) -> None:
+        """As a model would, the answer goes on behind its thought when that is ended."""
+        limit = self.request.sampling.thought_limit
+        assert limit is not None
+        end = limit.end.encode()
+        if (at := self.answer.find(end, self._at)) >= 0:
+            self._at = at + len(end)
 
 
 class FakeCore(EngineCore):
@@ -88,6 +108,7 @@ class FakeCore(EngineCore):
         self._answer = argument(args, "answer", str, None)
         self._endless = argument(args, "endless", bool, False)
         self._constraints = argument(args, "constraints", bool, False)
+        self._echo = argument(args, "echo", bool, False)
         takes_adapters = argument(args, "adapters", bool, False)
         self._max_rank = max((a.rank for a in spec.adapters if takes_adapters), default=0)
         self._adapters: dict[Adapter, int] = {}
@@ -118,6 +139,7 @@ class FakeCore(EngineCore):
                 prompt_logprobs=argument(args, "prompt_logprobs", bool, True),
                 fill_in_middle=fill is not None,
                 vision=argument(args, "vision", bool, False),
+                thinking_budget=argument(args, "thinking_budget", bool, True),
             ),
             max_adapter_rank=self._max_rank,
             chat_template=argument(args, "chat_template", str, CHAT_TEMPLATE),
@@ -128,7 +150,7 @@ class FakeCore(EngineCore):
 
     def submit(self, request: GenerateRequest) -> None:
         prompt = self.detokenize(request.prompt_token_ids).decode(errors="replace")
-        constraint = request.sampling.constraint
+        constraint = None if self._echo else request.sampling.constraint
         own = constraint.value or "{}" if constraint else _last_message(prompt)
         text = self._answer or own
         if request.adapter is not None:

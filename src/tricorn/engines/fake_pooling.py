@@ -6,9 +6,9 @@ import math
 import threading
 from collections.abc import Sequence
 
-from tricorn.engines.base import EngineCapabilities, LoadedModel, ModelSpec
 from tricorn.engines.pooling import PoolingQueue, Vectors
 from tricorn.engines.pooling_core import PoolingCore
+from tricorn.engines.spec import EngineCapabilities, LoadedModel, ModelSpec
 from tricorn.engines.stepped import argument
 
 DIMENSIONS = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from tricorn.chat.template import ChatTemplate
-from tricorn.engines.base import ChatPrompt, RenderedChat
+from tricorn.engines.request import ChatPrompt, RenderedChat
 
 
 def render(chat: ChatPrompt, template: str) -> RenderedChat:

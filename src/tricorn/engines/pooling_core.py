@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tricorn.engines.base import EngineStats, GenerateRequest
+from tricorn.engines.base import EngineStats
 from tricorn.engines.pooling import PoolingQueue
+from tricorn.engines.request import GenerateRequest
 from tricorn.engines.stepped import EngineCore, StepOutput
 from tricorn.errors import InvalidRequest
 

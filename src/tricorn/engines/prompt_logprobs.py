@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from tricorn.engines.base import GenerateRequest, TokenLogprob
+from tricorn.engines.request import GenerateRequest, TokenLogprob
 
 LOGITS_BYTES = 32 << 20
 """What the logits of one step's prompt tokens may take. llama.cpp keeps room for the most there

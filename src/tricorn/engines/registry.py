@@ -8,7 +8,7 @@ from tricorn.engines.base import InferenceEngine
 from tricorn.errors import ModelLoadFailed
 
 ENGINES: dict[str, str] = {
-    "llamacpp": "tricorn.engines.llamacpp.cores:create",
+    "llamacpp": "tricorn.engines.llamacpp.start:create",
     "vllm": "tricorn.engines.vllm.engine:create",
     "mlx": "tricorn.engines.mlx.engine:create",
     "fake": "tricorn.engines.fake:create",
@@ -23,7 +23,7 @@ def create(name: str) -> InferenceEngine:
     module_name, factory = ENGINES[name].split(":")
     try:
         module = importlib.import_module(module_name)
+        engine: InferenceEngine = getattr(module, factory)()
     except ImportError as error:
         raise ModelLoadFailed(f"the engine {name} is not installed here: {error}") from error
-    engine: InferenceEngine = getattr(module, factory)()
     return engine

@@ -21,19 +21,17 @@ from typing import Any
 
 import structlog
 
-from tricorn.engines.base import (
+from tricorn.engines.base import EngineStats, InferenceEngine
+from tricorn.engines.pooling import PoolingQueue, Vectors
+from tricorn.engines.request import (
     ChatPrompt,
     Embeddings,
-    EngineStats,
     GenerateRequest,
-    InferenceEngine,
-    LoadedModel,
-    ModelSpec,
     RenderedChat,
     Scores,
     TokenDelta,
 )
-from tricorn.engines.pooling import PoolingQueue, Vectors
+from tricorn.engines.spec import LoadedModel, ModelSpec
 from tricorn.errors import EngineLost, TricornError
 
 StepOutput = tuple[str, TokenDelta | Vectors | TricornError]

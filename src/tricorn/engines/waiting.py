@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from tricorn.engines.base import GenerateRequest
+from tricorn.engines.request import GenerateRequest
 
 
 class Prioritised(Protocol):

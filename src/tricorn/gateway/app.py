@@ -10,12 +10,17 @@ from tricorn import logs
 from tricorn.config import Settings
 from tricorn.gateway import cors, errors, instance, lifeline, record
 from tricorn.gateway.routes import (
+    anthropic,
     chat,
     completions,
     embeddings,
     health,
     models,
+    ollama,
+    ollama_embed,
+    ollama_models,
     ranking,
+    responses,
     tokens,
 )
 from tricorn.gateway.services import EXTENSION, Manager, Services
@@ -42,7 +47,20 @@ def create_app(settings: Settings | None = None, manager: Manager | None = None)
     record.register(app)
     cors.register(app, settings.cors_origins)
     errors.register(app)
-    for family in (chat, completions, embeddings, ranking, tokens, models, health):
+    for family in (
+        chat,
+        completions,
+        anthropic,
+        ollama,
+        ollama_embed,
+        ollama_models,
+        embeddings,
+        ranking,
+        responses,
+        tokens,
+        models,
+        health,
+    ):
         app.register_blueprint(family.bp)
     if os.environ.get(lifeline.MANAGED) == "1":
         services.on_start = lambda: lifeline.hold(run_dir, services.connected)

@@ -12,13 +12,13 @@ from tricorn.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
 from tricorn.gateway.errors import ClientGone
 
 
-def read_object(request: Request, limit: int) -> dict[str, Any]:
-    """The JSON object in the body.
+def read_object(request: Request, limit: int, *, any_type: bool = False) -> dict[str, Any]:
+    """The JSON object in the body. any_type: whatever type the request says it is of.
 
     UnsupportedMediaType (415), BodyTooLarge (413: more than `limit` bytes, also when the body comes
     in chunks and names no length), InvalidRequest (400). ClientGone when it never came whole.
     """
-    _check_type(request)
+    _check_type(request, any_type=any_type)
     data = _read(request, limit)
     if not data.strip():
         raise InvalidRequest("The request body is empty; expected a JSON object.")
@@ -32,10 +32,10 @@ def read_object(request: Request, limit: int) -> dict[str, Any]:
     return value
 
 
-def _check_type(request: Request) -> None:
+def _check_type(request: Request, *, any_type: bool) -> None:
     kind = request.mimetype
     # Hand-made clients leave the header out; anything that names another type means it.
-    if kind and kind != "application/json" and not kind.endswith("+json"):
+    if kind and kind != "application/json" and not kind.endswith("+json") and not any_type:
         raise UnsupportedMediaType(f"Content-Type must be application/json, got {kind!r}.")
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if charset not in ("utf-8", "utf8", "us-ascii"):

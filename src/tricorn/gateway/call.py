@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tricorn.engines.base import LoadedModel
+from tricorn.engines.spec import LoadedModel
 from tricorn.gateway.errand import Errand
 from tricorn.gateway.services import Services
 from tricorn.manager.protocol import Granted
@@ -16,7 +16,7 @@ from tricorn.worker.client import EngineClient
 Part = protocol.Vectors | protocol.Scored | protocol.Tokenized | protocol.Detokenized
 
 
-def _no_check(_lease: Granted) -> None:
+def no_check(_lease: Granted) -> None:
     """Every model can do it."""
 
 
@@ -29,7 +29,7 @@ class Ask:
     model: str
     request_id: str
     make: Callable[[int], protocol.Request]
-    check: Callable[[Granted], None] = _no_check
+    check: Callable[[Granted], None] = no_check
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
-from tricorn.gateway.record import IGNORED_HEADER, REQUEST_ID_HEADER
+from tricorn.gateway.record import IGNORED_HEADER, REQUEST_ID_HEADER, TRUNCATED_HEADER
 
-EXPOSED = ", ".join((REQUEST_ID_HEADER, IGNORED_HEADER, "retry-after"))
+EXPOSED = ", ".join((REQUEST_ID_HEADER, IGNORED_HEADER, TRUNCATED_HEADER, "retry-after"))
 DEFAULT_HEADERS = "authorization, content-type"
 MAX_AGE_S = 86400
 

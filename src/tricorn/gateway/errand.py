@@ -21,6 +21,7 @@ import structlog
 from tricorn.errors import EngineLost, Overloaded, TricornError, from_info
 from tricorn.gateway.disconnect import GONE
 from tricorn.gateway.errors import ClientGone
+from tricorn.gateway.heartbeat import SILENCE
 from tricorn.gateway.services import Services
 from tricorn.manager.protocol import Granted
 from tricorn.worker import protocol
@@ -52,6 +53,7 @@ class Errand(ABC, Generic[EventT]):
         self.committed = False
         """Set by the handler once the client has been sent a part of the answer."""
         self._ticket = None if sock is None else services.watcher.watch(sock, self._inbox)
+        self._pulse = services.heartbeat.watch(self._inbox)
         self._acquire()
 
     @abstractmethod
@@ -65,30 +67,42 @@ class Errand(ABC, Generic[EventT]):
     def _told(self, arrived: object) -> EventT | None:
         """What an engine's event means; those of numbers that no longer run mean nothing."""
 
-    def next(self, timeout_s: float) -> EventT | None:
-        """What happens next; None when nothing does for `timeout_s`.
+    def next(self, timeout_s: float | None = None) -> EventT | None:
+        """What happens next; None when nothing does for `timeout_s`, or by default for as long as
+        a stream may be silent.
 
         ClientGone when the client has left; TricornError when the request failed.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             try:
-                left = deadline - time.monotonic()
-                arrived = self._inbox.get(block=left > 0, timeout=left if left > 0 else None)
+                arrived = self._inbox.get() if deadline is None else self._get(deadline)
             except Empty:
+                arrived = SILENCE
+            if arrived is SILENCE:
                 self._check_wait()
                 return None
+            self._pulse.alive = True
             if arrived is GONE:
                 raise ClientGone
             event = self._handle(arrived)
             if event is not None:
                 return event
 
+    def waiting(self) -> bool:
+        """Something has happened already: `next` will not wait, though it may give None."""
+        return not self._inbox.empty()
+
+    def _get(self, deadline: float) -> object:
+        left = deadline - time.monotonic()
+        return self._inbox.get(block=left > 0, timeout=left if left > 0 else None)
+
     def close(self) -> None:
         """Give back whatever is still held. Safe to call twice."""
         if self._ticket is not None:
             self._services.watcher.unwatch(self._ticket)
             self._ticket = None
+        self._services.heartbeat.forget(self._pulse)
         self._stop()
         if self._call is not None:
             call, self._call = self._call, None
@@ -108,6 +122,8 @@ class Errand(ABC, Generic[EventT]):
 
     def _handle(self, arrived: object) -> EventT | None:
         match arrived:
+            case protocol.Delta():  # nearly all of them are
+                return self._told(arrived)
             case Granted():
                 return self._granted(arrived)
             case protocol.Failed(number, info):

@@ -6,7 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tricorn.errors import TricornError
+from tricorn.errors import (
+    ContextLengthExceeded,
+    ManagerUnavailable,
+    Overloaded,
+    ShuttingDown,
+    TricornError,
+)
+from tricorn.gateway import record
 
 Shape = Callable[[TricornError], dict[str, Any]]
 
@@ -23,13 +30,67 @@ def openai(error: TricornError) -> dict[str, Any]:
     }
 
 
-_BY_PATH: dict[str, Shape] = {}
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+}
+"""Other statuses from 500 on are an api_error, those below an invalid_request_error."""
+_LATER = (Overloaded, ManagerUnavailable, ShuttingDown)
+
+
+_ANTHROPIC_NAMES = {
+    "thinking_budget": "thinking.budget_tokens",
+    "continue_final_message": "messages",
+}
+"""What the engine worker calls by the names that chat completions have for it."""
+
+
+def anthropic(error: TricornError, request_id: str | None = None) -> dict[str, Any]:
+    """`param` and `code` as in OpenAI's. request_id: needed where no request is being handled, as
+    in a stream."""
+    other = "api_error" if error.status >= 500 else "invalid_request_error"
+    if isinstance(error, _LATER):
+        other = "overloaded_error"
+    message, param = error.message, error.param
+    if param in _ANTHROPIC_NAMES:
+        param = _ANTHROPIC_NAMES[param]
+        message = message.replace(str(error.param), param)
+    if isinstance(error, ContextLengthExceeded):
+        # By these words Claude Code knows that it has to shorten the conversation.
+        message = f"prompt is too long: {message}"
+    return {
+        "type": "error",
+        "error": {
+            "type": _ANTHROPIC_TYPES.get(error.status, other),
+            "message": message,
+            "param": param,
+            "code": error.code,
+        },
+        "request_id": request_id or record.current().request_id,
+    }
+
+
+def ollama(error: TricornError) -> dict[str, Any]:
+    """The message alone."""
+    return {"error": error.message}
+
+
+_BY_PATH: dict[str, Shape] = {
+    "/api": ollama,
+    "/v1/messages": anthropic,
+}
 """A path and all below it → the shape."""
 
 
-def of(path: str) -> Shape:
-    """OpenAI's, unless the path belongs to another family."""
+def of(path: str, *, to_anthropic: bool = False) -> Shape:
+    """OpenAI's, unless the path belongs to another family.
+
+    to_anthropic: the client is Anthropic's, which matters where the path belongs to no family.
+    """
     for root, shape in _BY_PATH.items():
         if path == root or path.startswith(root + "/"):
             return shape
-    return openai
+    return anthropic if to_anthropic else openai

@@ -31,7 +31,7 @@ class ClientGone(Exception):
 
 
 def answer(error: TricornError) -> Response:
-    shape = error_shapes.of(request.path)
+    shape = error_shapes.of(request.path, to_anthropic="anthropic-version" in request.headers)
     response = Response(
         orjson.dumps(shape(error)), status=error.status, mimetype="application/json"
     )

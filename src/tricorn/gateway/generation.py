@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tricorn.chat.pieces import Reading
-from tricorn.engines.base import (
-    ChatPrompt,
-    EngineCapabilities,
-    LoadedModel,
-    SamplingParams,
-    TokenDelta,
-)
+from tricorn.chat.truncation import Truncated
+from tricorn.engines.request import ChatPrompt, SamplingParams, TokenDelta
+from tricorn.engines.spec import EngineCapabilities, LoadedModel
 from tricorn.errors import InvalidRequest, UnsupportedParameter
 from tricorn.gateway.abilities import must_generate
+from tricorn.gateway.call import no_check
 from tricorn.gateway.errand import Errand
 from tricorn.gateway.services import Services
 from tricorn.manager.protocol import Granted
@@ -37,6 +34,8 @@ class Job:
     """As `GenerateRequest.priority`."""
     prompt_logprobs: int | None = None
     """As in `GenerateRequest`."""
+    check: Callable[[Granted], None] = no_check
+    """Raises a RequestError for a model that cannot do what only this API family asks for."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,11 @@ class PromptTaken:
     prompt_text: str | None
     first_token: bytes | None = None
     reading: Reading | None = None
+    truncated: Truncated | None = None
 
 
-@dataclass(frozen=True)
-class Grown:
+class Grown(NamedTuple):
+    # One is made for each token of each stream: no other kind of class is made as fast.
     position: int
     delta: TokenDelta
 
@@ -81,6 +81,7 @@ class Generation(Errand[Event]):
     def _start(self, lease: Granted, engine: EngineClient) -> Event:
         job = self._job
         must_generate(lease)
+        job.check(lease)
         _check_vocabulary(job.sampling, lease.model.vocab_size)
         _check_capabilities(job, lease.model.capabilities)
         for position, prompt in enumerate(job.prompts):
@@ -98,11 +99,12 @@ class Generation(Errand[Event]):
         return Leased(lease.model_id, lease.model, self._retried)
 
     def _told(self, arrived: object) -> Event | None:
+        if isinstance(arrived, protocol.Delta):  # nearly all of them are
+            position = self._running.get(arrived.id)
+            return None if position is None else Grown(position, arrived.delta)
         match arrived:
             case protocol.Started(number) if number in self._running:
                 return self._taken(self._running[number], arrived)
-            case protocol.Delta(number, delta) if number in self._running:
-                return Grown(self._running[number], delta)
             case protocol.Finished(number) if number in self._running:
                 return Ended() if self._ended(number) else None
         return None
@@ -114,7 +116,12 @@ class Generation(Errand[Event]):
         if self._job.echo and isinstance(prompt, protocol.TextPrompt):
             text = prompt.text
         return PromptTaken(
-            position, started.prompt_tokens, text, started.first_token, started.reading
+            position,
+            started.prompt_tokens,
+            text,
+            started.first_token,
+            started.reading,
+            started.truncated,
         )
 
 

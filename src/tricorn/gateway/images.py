@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tricorn.chat.image_facts import image_facts
 from tricorn.config import Settings
-from tricorn.engines.base import Image
+from tricorn.engines.request import Image
 from tricorn.errors import InvalidRequest, UnsupportedParameter
 from tricorn.gateway.fetch import Fetch, FetchError, fetch_all
 

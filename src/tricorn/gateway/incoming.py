@@ -14,14 +14,22 @@ from tricorn.schemas.request import RequestModel
 RequestT = TypeVar("RequestT", bound=RequestModel)
 
 
-def parse(kind: type[RequestT]) -> RequestT:
-    """RequestError where the body or a field of it cannot be used."""
-    return validated(kind, body())
+def parse(kind: type[RequestT], *, curl: bool = False) -> RequestT:
+    """RequestError where the body or a field of it cannot be used. curl: as in `body`."""
+    return validated(kind, body(curl=curl))
 
 
-def body() -> dict[str, Any]:
-    """The JSON object that was sent, for routes whose request model depends on it."""
-    sent = read_object(request, services().settings.max_body_bytes)
+def body(*, curl: bool = False) -> dict[str, Any]:
+    """The JSON object that was sent, for routes whose request model depends on it.
+
+    curl: also as the form data that curl calls it when it is not told otherwise. Not from a page in
+    a browser, which could send that to any server without being asked whether it may.
+    """
+    sent = read_object(
+        request,
+        services().settings.max_body_bytes,
+        any_type=curl and "Origin" not in request.headers,
+    )
     model = sent.get("model")
     record.current().model = model[:256] if isinstance(model, str) else None
     return sent

@@ -16,6 +16,7 @@ from flask import Flask, Response, g, request
 
 REQUEST_ID_HEADER = "x-request-id"
 IGNORED_HEADER = "x-tricorn-ignored"
+TRUNCATED_HEADER = "x-tricorn-truncated"
 
 _SANE_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]+")

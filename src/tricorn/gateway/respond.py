@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
+import msgspec
 import orjson
 import structlog
 from flask import Response, request
@@ -13,11 +14,13 @@ from flask import Response, request
 from tricorn.chat.response import Builder, Head, WholeBuilder, fingerprint, new_id
 from tricorn.errors import InternalError, TricornError
 from tricorn.gateway import record, sse
-from tricorn.gateway.call import Answer, Ask, Call
+from tricorn.gateway.call import Answer, Ask, Call, no_check
 from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.generation import Ended, Generation, Grown, Job, Leased, PromptTaken
-from tricorn.gateway.record import Record
+from tricorn.gateway.record import TRUNCATED_HEADER, Record
 from tricorn.gateway.services import services
+from tricorn.gateway.visit import Visit
+from tricorn.manager.protocol import Granted
 
 log = structlog.get_logger(part="gateway")
 
@@ -35,17 +38,18 @@ def whole(job: Job, make: Callable[[Head], WholeBuilder], *, prefix: str) -> Res
     """Wait for the whole answer. TricornError or ClientGone when there is none."""
     facts = record.current()
     facts.stream = False
-    interval = services().settings.sse_keepalive_s
     generation = Generation(services(), job, _client_socket())
     maker = _Maker(make, prefix, facts)
     try:
         while True:
-            event = generation.next(interval)
+            event = generation.next()
             if event is not None:
                 maker.feed(event)
             if isinstance(event, Ended):
                 assert maker.builder is not None
-                return json(maker.builder.result())
+                response = json(maker.builder.result())
+                response.headers.update(maker.headers())
+                return response
     finally:
         generation.close()
         maker.note()
@@ -64,28 +68,42 @@ def stream(
     """
     facts = record.current()
     facts.stream = True
-    interval = services().settings.sse_keepalive_s
     generation = Generation(services(), job, _client_socket())
-    pieces = _pieces(generation, _Maker(make, prefix, facts), interval, framing)
+    maker = _Maker(make, prefix, facts)
+    pieces = _pieces(generation, maker, framing)
+    begun = _Begun(next(pieces), pieces)
     return Response(
-        _Begun(next(pieces), pieces),
+        begun,
         mimetype=framing.mimetype,
-        headers=sse.HEADERS,
+        headers={**sse.HEADERS, **maker.headers()},
     )
 
 
 def answered(ask: Ask) -> Answer:
     """Wait for the answer. TricornError or ClientGone when there is none."""
     facts = record.current()
-    interval = services().settings.sse_keepalive_s
     call = Call(services(), ask, _client_socket())
     try:
-        while (answer := call.next(interval)) is None:
+        while (answer := call.next()) is None:
             continue
     finally:
         call.close()
     facts.retried = answer.retried
     return answer
+
+
+def visited(model: str, check: Callable[[Granted], None] = no_check) -> Granted:
+    """Wait until the model is loaded. TricornError or ClientGone where that fails.
+
+    check: raises a RequestError for a model that will not do.
+    """
+    visit = Visit(services(), model, record.current().request_id, check, _client_socket())
+    try:
+        while (lease := visit.next()) is None:
+            continue
+    finally:
+        visit.close()
+    return lease
 
 
 class _Begun:
@@ -110,15 +128,13 @@ class _Begun:
             close()
 
 
-def _pieces(
-    generation: Generation, maker: _Maker[Any], interval_s: float, framing: sse.Framing
-) -> Iterator[bytes]:
+def _pieces(generation: Generation, maker: _Maker[Any], framing: sse.Framing) -> Iterator[bytes]:
     """What to write, piece by piece. Raises only before the first piece."""
     begun = ended = False
     chunks: list[bytes] = []
     try:
         while not ended:
-            event = generation.next(interval_s)
+            event = generation.next()
             silent = event is None
             for left in reversed(range(MAX_BATCH)):
                 if event is None:
@@ -130,7 +146,7 @@ def _pieces(
                 ended = isinstance(event, Ended)
                 if ended:
                     break
-                event = generation.next(0) if left else None
+                event = generation.next(0) if left and generation.waiting() else None
             if chunks:
                 generation.committed = True
             if chunks or silent or ended:
@@ -187,7 +203,8 @@ class _Maker(Generic[BuilderT]):
         builder = self.builder
         assert builder is not None, "engines speak only after the lease"
         match event:
-            case PromptTaken(position, tokens, text, first, reading):
+            case PromptTaken(position, tokens, text, first, reading, truncated):
+                builder.truncated = truncated
                 if reading is not None:
                     builder.read_as(reading)
                 return builder.started(position, tokens, text, first)
@@ -196,6 +213,14 @@ class _Maker(Generic[BuilderT]):
                 return builder.delta(position, delta)
             case Ended():
                 return builder.end()
+
+    def headers(self) -> dict[str, str]:
+        """What is known of the answer before its body is sent."""
+        truncated = self.builder and self.builder.truncated
+        if not truncated:
+            return {}
+        counts = msgspec.structs.asdict(truncated).items()
+        return {TRUNCATED_HEADER: ", ".join(f"{name}={count}" for name, count in counts)}
 
     def note(self) -> None:
         """Put the counts into the request's record."""

@@ -15,7 +15,9 @@ from flask import current_app
 from tricorn.config import Settings
 from tricorn.errors import ManagerUnavailable
 from tricorn.gateway import disconnect
+from tricorn.gateway.heartbeat import Heartbeat
 from tricorn.manager.protocol import Snapshot
+from tricorn.storage.responses import ResponseStore
 from tricorn.worker.client import EnginePool
 
 FIRST_CONNECTION_S = 2.0
@@ -45,6 +47,12 @@ class Services:
     def __init__(self, settings: Settings, run_dir: Path, manager: Manager | None = None) -> None:
         self.settings = settings
         self.run_dir = run_dir
+        self.responses = ResponseStore(
+            settings.data_dir,
+            ttl_s=settings.responses_ttl_s,
+            max_responses=settings.max_stored_responses,
+            max_bytes=settings.max_stored_bytes,
+        )
         self._given = manager
         self._pid: int | None = None
         self._lock = threading.Lock()
@@ -62,6 +70,7 @@ class Services:
                 return
             self._engines = EnginePool()
             self._watcher = disconnect.create()
+            self._heartbeat = Heartbeat(self.settings.sse_keepalive_s)
             self._manager = self._given or _manager_client(self.run_dir)
             self._manager.start()
             self._started_at = time.monotonic()
@@ -81,6 +90,11 @@ class Services:
     def watcher(self) -> disconnect.Watcher:
         self.start()
         return self._watcher
+
+    @property
+    def heartbeat(self) -> Heartbeat:
+        self.start()
+        return self._heartbeat
 
     @property
     def manager(self) -> Manager:

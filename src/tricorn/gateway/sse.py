@@ -36,10 +36,55 @@ def frame(chunks: list[bytes]) -> bytes:
     return b"".join([b"data: " + chunk + b"\n\n" for chunk in chunks])
 
 
+def named(chunks: list[bytes]) -> bytes:
+    """One event a chunk, with the name that its `type` has, which stands first in it."""
+    return b"".join(
+        [b"event: " + chunk.split(b'"', 4)[3] + b"\ndata: " + chunk + b"\n\n" for chunk in chunks]
+    )
+
+
+def events(chunks: list[bytes]) -> bytes:
+    """One event a chunk, named by its type, which is the first field: {"type":"NAME"."""
+    return b"".join(
+        [
+            b"event: " + chunk[9 : chunk.index(b'"', 9)] + b"\ndata: " + chunk + b"\n\n"
+            for chunk in chunks
+        ]
+    )
+
+
 def error_event(error: TricornError) -> bytes:
     """No `[DONE]` follows it."""
     return frame([orjson.dumps(error_shapes.openai(error))])
 
 
+def lines(chunks: list[bytes]) -> bytes:
+    """One line a chunk. Clients in Python take some more characters for line ends than JSON does;
+    those are escaped."""
+    text = b"\n".join([*chunks, b""])
+    if not text.isascii():
+        for character, escaped in _LINE_ENDS:
+            text = text.replace(character, escaped)
+    return text
+
+
+def error_line(error: TricornError) -> bytes:
+    return lines([orjson.dumps(error_shapes.ollama(error))])
+
+
+_LINE_ENDS = [(chr(code).encode(), b"\\u%04x" % code) for code in (0x85, 0x2028, 0x2029)]
+
+
+def anthropic(request_id: str) -> Framing:
+    """Of messages, in the stream that answers this request."""
+
+    def failed(error: TricornError) -> bytes:
+        return named([orjson.dumps(error_shapes.anthropic(error, request_id))])
+
+    return Framing(named, failed, keep_alive=named([b'{"type":"ping"}']))
+
+
 OPENAI = Framing(frame, error_event, done=DONE)
 """Of chat completions and completions."""
+OLLAMA = Framing(lines, error_line, keep_alive=b" ", mimetype="application/x-ndjson")
+"""An empty line would be read as JSON; white space in front of the next object is a part of it."""

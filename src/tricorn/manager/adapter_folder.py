@@ -1,7 +1,7 @@
 """Recognising a LoRA adapter's folder: adapter_config.json and adapter_model.safetensors, as PEFT
 writes them.
 
-Only the configuration is read, and nine bytes of the weights; the engine checks the rest when the
+Only the configuration is read, and the header of the weights; the engine checks the rest when the
 adapter is first used. What is wrong is told as a fault; nothing here raises.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from tricorn.manager import hf_folder
 from tricorn.manager.hf_folder import OUTSIDE, FolderFile
+from tricorn.model_facts import safetensors
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -84,7 +85,7 @@ def _rank(config: dict[str, Any]) -> tuple[int, str | None]:
 
 def _weights_fault(folder: Path, there: dict[str, FolderFile]) -> str | None:
     if WEIGHTS in there:
-        return hf_folder.fault_of_part(folder / WEIGHTS)
+        return safetensors.inspect(folder / WEIGHTS).fault
     if any(name in there for name in PICKLED):
         return "its weights are in PyTorch's own format; only *.safetensors is read"
     return f"it has no {WEIGHTS}"

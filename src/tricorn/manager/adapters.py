@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from tricorn.engines.base import Adapter, LoadedModel, ModelSpec
+from tricorn.engines.spec import Adapter, LoadedModel, ModelSpec
 from tricorn.errors import UnsupportedParameter
 from tricorn.manager.adapter_folder import AdapterFolder
 

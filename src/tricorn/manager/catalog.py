@@ -3,7 +3,7 @@
 A model's id is its path below MODEL_BASE_PATH (a GGUF file's without `.gguf`), or its name under
 `models:` in tricorn.yaml. A broken model stays in the catalog with its `fault`, so that people see
 why it is not served; so does one that no engine can serve on this machine. A scan opens only what
-is new or changed: 24 bytes of a GGUF file, the small files of a model folder.
+is new or changed, and reads of it what stands before the weights (`model_facts`).
 
 LoRA adapters are found along with the models and given to those that they belong to (`adapters`).
 """
@@ -16,14 +16,26 @@ from pathlib import Path
 from typing import Literal
 
 from tricorn.config import ModelSettings, Settings
-from tricorn.engines.base import ModelSpec
+from tricorn.engines.spec import EngineOptions, ModelSpec
 from tricorn.errors import StartupError
 from tricorn.hardware.choice import Choice, ModelTraits, Preferences
-from tricorn.manager import adapter_folder, adapters, gguf, hf_folder
+from tricorn.hardware.facts import Facts
+from tricorn.manager import (
+    adapter_folder,
+    adapters,
+    gguf_names,
+    hf_folder,
+    memory_estimate,
+    vision_half,
+)
 from tricorn.manager.adapter_folder import AdapterFolder
 from tricorn.manager.adapters import FoundAdapter
 from tricorn.manager.hf_folder import OUTSIDE, ModelFolder
 from tricorn.manager.model_files import is_inside, walk
+from tricorn.model_facts import gguf
+from tricorn.model_facts.estimate import Estimate
+from tricorn.model_facts.facts import FileFacts
+from tricorn.model_facts.gguf import GgufFile
 
 EngineChooser = Callable[[ModelTraits, Preferences], Choice]
 """The engine for a model; StartupError where there is none."""
@@ -35,14 +47,18 @@ class _File:
     """As found, below the root; not resolved."""
     size: int
     mtime_ns: int
-    fault: str | None
+    found: GgufFile
+
+    @property
+    def fault(self) -> str | None:
+        return self.found.fault or gguf_names.misnamed(self.path, self.found)
 
 
 @dataclass
 class _Checked:
     """What was found when a file or folder was last opened, valid while it does not change."""
 
-    files: dict[Path, tuple[int, int, str | None]] = field(default_factory=dict)
+    files: dict[Path, tuple[int, int, GgufFile]] = field(default_factory=dict)
     folders: dict[Path, tuple[hf_folder.Fingerprint, ModelFolder]] = field(default_factory=dict)
     adapters: dict[Path, tuple[hf_folder.Fingerprint, AdapterFolder]] = field(default_factory=dict)
 
@@ -50,8 +66,12 @@ class _Checked:
 class Catalog:
     """Scans on demand. `scan` blocks (milliseconds) and may run in a thread, one at a time."""
 
-    def __init__(self, settings: Settings, choose: EngineChooser) -> None:
+    def __init__(
+        self, settings: Settings, choose: EngineChooser, machine: Facts | None = None
+    ) -> None:
+        """machine: what estimates of memory go by; None: nothing is known of it."""
         self._settings = settings
+        self._machine = machine or Facts()
         self._choose = choose
         self._before = _Checked()
         self._now = _Checked()
@@ -74,8 +94,8 @@ class Catalog:
             else:
                 folders.append((found.path, found.folder_files))
         specs: dict[str, ModelSpec] = {}
-        for model_id, parts in _group(root, files).items():
-            specs[model_id] = self._spec(model_id, parts, named.get(model_id))
+        for model_id, parts in gguf_names.grouped(root, files).items():
+            specs[model_id] = self._spec(model_id, parts, files, named.get(model_id))
         for path, content in folders:
             folder = self._folder(path, content, within=root)
             name = path.relative_to(root).as_posix() if path != root else root.name
@@ -94,7 +114,7 @@ class Catalog:
     def _scanned_file(self, path: Path, root: Path) -> _File | None:
         file = self._file(path)
         if file is not None and not is_inside(path, root):
-            return _File(path, file.size, file.mtime_ns, OUTSIDE)
+            return replace(file, found=GgufFile(FileFacts(), OUTSIDE))
         return file
 
     def _file(self, path: Path) -> _File | None:
@@ -104,11 +124,11 @@ class Catalog:
             return None  # removed meanwhile, or a link to nowhere
         known = self._before.files.get(path)
         if known is not None and known[:2] == (status.st_size, status.st_mtime_ns):
-            fault = known[2]
+            found = known[2]
         else:
-            fault = gguf.fault_of(path)
-        self._now.files[path] = (status.st_size, status.st_mtime_ns, fault)
-        return _File(path, status.st_size, status.st_mtime_ns, fault)
+            found = gguf.inspect(path)
+        self._now.files[path] = (status.st_size, status.st_mtime_ns, found)
+        return _File(path, status.st_size, status.st_mtime_ns, found)
 
     def _folder(
         self, path: Path, files: list[hf_folder.FolderFile], *, within: Path | None
@@ -157,15 +177,19 @@ class Catalog:
     # --- specs --------------------------------------------------------------------------------
 
     def _spec(
-        self, model_id: str, parts: list[_File | str], entry: ModelSettings | None
+        self,
+        model_id: str,
+        parts: list[Path],
+        there: dict[Path, _File],
+        entry: ModelSettings | None,
     ) -> ModelSpec:
-        files = [part for part in parts if isinstance(part, _File)]
+        files = [there[part] for part in parts if part in there]
         faults = [
             f"{part.path.name}: {part.fault}" if len(parts) > 1 else part.fault
             for part in files
             if part.fault
         ]
-        missing = [part for part in parts if isinstance(part, str)]
+        missing = [part.name for part in parts if part not in there]
         if missing:
             faults.append(f"parts of the model are missing: {', '.join(missing)}")
         return self._made(
@@ -175,6 +199,11 @@ class Catalog:
             size=sum(file.size for file in files),
             created=max(file.mtime_ns for file in files) // 10**9,
             fault="; ".join(faults) or None,
+            facts=vision_half.with_eye(
+                gguf.whole([file.found for file in files]),
+                files[0].path,
+                entry.engine_args.get("mmproj") if entry else None,
+            ),
         )
 
     def _folder_spec(
@@ -189,6 +218,7 @@ class Catalog:
             created=folder.mtime_ns // 10**9,
             quantisation=folder.quantisation,
             fault=folder.fault,
+            facts=folder.facts,
         )
 
     def _named(self, name: str, entry: ModelSettings, root: Path) -> ModelSpec:
@@ -210,15 +240,14 @@ class Catalog:
             fault = f"{path} is a folder without a model: no config.json with *.safetensors in it"
             return self._made(name, entry, path=str(path), fault=fault)
         files: dict[Path, _File] = {}
-        for part in _parts(path):
+        for part in gguf_names.parts(path):
             file = self._file(part)
             if file is not None:
                 files[part] = file
         if path not in files:
             fault = f"there is no file {path}"
             return self._made(name, entry, path=str(path), fault=fault)
-        ((_, parts),) = _group(path.parent, files).items()
-        return self._spec(name, parts, entry)
+        return self._spec(name, gguf_names.parts(path), files, entry)
 
     def _made(
         self,
@@ -231,6 +260,7 @@ class Catalog:
         created: int = 0,
         quantisation: str | None = None,
         fault: str | None = None,
+        facts: FileFacts | None = None,
     ) -> ModelSpec:
         traits = ModelTraits(model_format, quantisation, size or None)
         preferences = Preferences(
@@ -254,27 +284,12 @@ class Catalog:
             created=created,
             options=options,
             fault=fault,
+            facts=facts,
+            estimate=None if facts is None else self._estimate(facts, options, choice),
         )
 
-
-def _group(root: Path, files: dict[Path, _File]) -> dict[str, list[_File | str]]:
-    """Model id → its files in order; the name of a part that is missing stands in its place."""
-    groups: dict[str, list[_File | str]] = {}
-    for path, file in files.items():
-        model_id = path.relative_to(root).with_name(gguf.model_name(path)).as_posix()
-        parts = [files.get(part, part.name) for part in _parts(path)]
-        if len(parts) > 1 or model_id not in groups:
-            groups[model_id] = parts if len(parts) > 1 else [file]
-    return groups
-
-
-def _parts(path: Path) -> list[Path]:
-    """All files of the model that `path` belongs to, the first one first."""
-    split = gguf.split_of(path.stem)
-    if split is None:
-        return [path]
-    stem, _, count = split
-    return [
-        path.with_name(f"{stem}-{number:05d}-of-{count:05d}{path.suffix}")
-        for number in range(1, count + 1)
-    ]
+    def _estimate(
+        self, facts: FileFacts, options: EngineOptions, choice: Choice
+    ) -> Estimate | None:
+        memory = memory_estimate.memory_of(self._machine, choice.engine, choice.device)
+        return memory_estimate.estimate(facts, options, choice.engine, choice.device, memory)

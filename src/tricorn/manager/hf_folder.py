@@ -1,8 +1,8 @@
 """Recognising a model folder: Hugging Face's layout, and MLX's, which differs in its config.json.
 
 A model folder holds config.json and *.safetensors (in parts with an index where they are many) and
-a tokenizer. Only the small files are read, and eight bytes of each part; the engine checks the rest
-on load. What is wrong is told as a fault; nothing here raises.
+a tokenizer. Only the small files are read, and the header of each part, which also says how long
+the file must be. What is wrong is told as a fault; nothing here raises.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tricorn.model_facts import folder as folder_facts
+from tricorn.model_facts import safetensors
+from tricorn.model_facts.facts import FileFacts
+
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 MODELOPT = "hf_quant_config.json"
 """Where NVIDIA's ModelOpt describes its quantisation."""
 TOKENIZERS = frozenset(
@@ -63,6 +67,7 @@ class ModelFolder:
     quantisation: str | None = None
     """awq, gptq, fp8 as config.json names it; mlx-4bit and the like; None: plain weights."""
     fault: str | None = None
+    facts: FileFacts | None = None
 
 
 def list_files(folder: Path) -> list[FolderFile]:
@@ -107,13 +112,22 @@ def inspect(folder: Path, files: list[FolderFile], *, within: Path | None = None
     config, config_fault = read_json(folder / CONFIG)
     weights, weights_fault = _weights(folder, sizes)
     is_mlx = isinstance(config.get("quantization"), dict)
-    faults = [config_fault, weights_fault, _tokenizer_fault(sizes), *_broken(folder, weights)]
+    parts = [safetensors.inspect(folder / name) for name in weights]
+    faults = [config_fault, weights_fault, _tokenizer_fault(sizes), *(one.fault for one in parts)]
+    quantisation = _mlx_quantisation(config) if is_mlx else _quantisation(config, sizes)
     return ModelFolder(
         format="mlx" if is_mlx else "hf",
         size=sum(sizes[name] for name in weights),
         mtime_ns=newest,
-        quantisation=_mlx_quantisation(config) if is_mlx else _quantisation(config, sizes),
+        quantisation=quantisation,
         fault="; ".join(fault for fault in faults if fault) or None,
+        facts=folder_facts.facts(
+            config,
+            [tensor for one in parts for tensor in one.tensors],
+            sizes,
+            quantisation=quantisation,
+            tokenizer_config=_tokenizer_config(folder, sizes),
+        ),
     )
 
 
@@ -149,6 +163,11 @@ def _quantisation(config: dict[str, Any], sizes: dict[str, int]) -> str | None:
                 return method.lower()
             return "bitsandbytes" if "load_in_4bit" in described else "unknown"
     return "modelopt" if MODELOPT in sizes else None
+
+
+def _tokenizer_config(folder: Path, sizes: dict[str, int]) -> dict[str, Any]:
+    """Empty where it is not there, or broken: the engine will say so."""
+    return read_json(folder / TOKENIZER_CONFIG)[0] if TOKENIZER_CONFIG in sizes else {}
 
 
 def _tokenizer_fault(sizes: dict[str, int]) -> str | None:
@@ -200,28 +219,6 @@ def _without_duplicates(names: list[str]) -> list[str]:
 def _some(names: list[str]) -> str:
     shown = ", ".join(names[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
-
-
-def _broken(folder: Path, weights: list[str]) -> list[str]:
-    return [fault for name in weights if (fault := fault_of_part(folder / name)) is not None]
-
-
-def fault_of_part(file: Path) -> str | None:
-    """What is wrong with a safetensors file, None where nothing seems to be.
-
-    A safetensors file opens with the length of its JSON header: u64, little-endian.
-    """
-    try:
-        size = file.stat().st_size
-        with file.open("rb") as opened:
-            head = opened.read(9)
-    except OSError as error:
-        return f"{file.name} cannot be read: {error.strerror or error}"
-    if len(head) == 9 and head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] <= size - 8:
-        return None
-    if head.startswith(b"version "):
-        return f"{file.name} is only a pointer of Git LFS: fetch it with git lfs pull"
-    return f"{file.name} is no safetensors file, or cut off"
 
 
 def outside(folder: Path, names: Iterable[str], root: Path) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 import tricorn
-from tricorn.engines.base import ModelSpec
+from tricorn.engines.spec import ModelSpec
 from tricorn.manager import processes
 from tricorn.worker.protocol import Launch
 

@@ -15,29 +15,25 @@ import secrets
 from collections.abc import Callable, Mapping
 
 from tricorn import logs
-from tricorn.engines.base import Adapter, ModelSpec
+from tricorn.engines.spec import Adapter, ModelSpec
 from tricorn.errors import (
     EngineLost,
     ModelLoadFailed,
-    ModelNotFound,
     Overloaded,
     ShuttingDown,
     TricornError,
     UnsupportedParameter,
 )
 from tricorn.manager import adapters
+from tricorn.manager.listing import Listing
+from tricorn.manager.places import MakeReplica, Places
 from tricorn.manager.protocol import Granted, ModelInfo, Refused
 from tricorn.manager.replica import Replica
-from tricorn.manager.room import parked_too_many, plan
 from tricorn.manager.served_model import Call, Holder, Lease, ServedModel
 
 PATIENCE_S = 2.0
 """How long a model in use may keep a waiting one out before it takes no new requests."""
 DEFAULT_RETRY_S = 5.0
-NAMES_SHOWN = 20
-
-MakeReplica = Callable[[str, ModelSpec, Callable[[Replica], None]], Replica]
-"""(name, spec, on_change) → a replica that is not started yet."""
 
 log = logs.get("pool")
 
@@ -57,28 +53,30 @@ class Pool:
     ) -> None:
         """scan: the catalog's; blocks, so it is called in a thread. on_change: for snapshots."""
         self._scan = scan
-        self._make_replica = make_replica
-        self._max_models = max_models
-        self._max_parked = max_parked
         self._max_waiting = max_waiting
         self._max_wait_s = max_wait_s
         self._on_change = on_change
-        self._patience_s = patience_s
         self._loop = asyncio.get_running_loop()
-        self._models: dict[str, ServedModel] = {}
+        self._models = Listing()
+        self._places = Places(
+            self._models,
+            make_replica=make_replica,
+            max_models=max_models,
+            max_parked=max_parked,
+            patience_s=patience_s,
+            on_change=self._replica_changed,
+        )
         self._calls: dict[tuple[Holder, int], Call | Lease] = {}
         self._leases: dict[int, Lease] = {}
         # From a random start: a gateway that gives back a lease of the manager before this one
         # must not hit one of ours.
         self._lease_numbers = itertools.count(secrets.randbits(40) << 20)
-        self._replica_numbers = itertools.count(1)
         self._unknown: list[Call] = []
         self._scanning: asyncio.Task[None] | None = None
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
         self._closing: ShuttingDown | None = None
         self._idle: asyncio.Future[None] | None = None
-        self._replicas: dict[str, Replica] = {}
 
     # --- what gateways ask --------------------------------------------------------------------
 
@@ -134,23 +132,7 @@ class Pool:
 
     def adopt(self, specs: Mapping[str, ModelSpec]) -> None:
         """Take over what the catalog found. Loaded models are left as they are."""
-        changed = False
-        for name, served in list(self._models.items()):
-            changed |= served.listed != (name in specs)
-            served.listed = name in specs
-            if not served.listed and served.replica is None and not served.waiting:
-                del self._models[name]
-        for model_id, spec in specs.items():
-            known = self._models.get(model_id)
-            if known is None:
-                self._models[model_id] = ServedModel(spec)
-                changed = True
-            elif known.spec != spec:
-                known.adopt(spec)
-                changed = True
-                if known.replica is None:
-                    known.failure, known.failures = None, 0
-        if changed:
+        if self._models.adopt(specs):
             self.wake()
 
     def rescan(self) -> None:
@@ -160,22 +142,21 @@ class Pool:
 
     def preload(self, model_id: str) -> None:
         """Load a model that nobody waits for, if there is a place free."""
-        self._models[model_id].wanted = True
+        served = self._models.get(model_id)
+        assert served is not None, "the service picks it from the catalog"
+        served.wanted = True
         self.wake()
 
     def models(self) -> list[ModelInfo]:
         """Every model and every adapter, by id; where both have the same one, the model."""
-        served = self._models.values()
-        found = {info.id: info for one in served for info in one.adapter_infos()}
-        found |= {one.spec.id: one.info() for one in served}
-        return [found[name] for name in sorted(found)]
+        return self._models.infos()
 
     def model(self, model_id: str) -> ServedModel | None:
         return self._models.get(model_id)
 
     def replica(self, name: str) -> Replica | None:
         """The replica of that name, while its process lives."""
-        return self._replicas.get(name)
+        return self._places.replica(name)
 
     def lease_count(self) -> int:
         return len(self._leases)
@@ -195,17 +176,13 @@ class Pool:
 
     async def stop(self) -> None:
         """End every replica, asking first; bounded."""
-        replicas = list(self._replicas.values())
-        for replica in replicas:
-            replica.stop()
-        await asyncio.gather(*(replica.ended() for replica in replicas))
+        await self._places.stop()
         if self._timer is not None:
             self._timer.cancel()
 
     def kill(self) -> None:
         """End every replica now."""
-        for replica in self._replicas.values():
-            replica.kill()
+        self._places.kill()
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -232,15 +209,9 @@ class Pool:
                 self._admit(call)
 
     def _resolve(self, call: Call) -> bool:
-        """Find what a call asks for; an exact id goes before `base:adapter`."""
-        call.served, call.adapter = self._models.get(call.model), None
-        if call.served is None and (found := adapters.split(call.model, self._spec)):
-            call.served, call.adapter = self._models[found[0]], found[1]
+        """Find what a call asks for."""
+        call.served, call.adapter = self._models.find(call.model)
         return call.served is not None
-
-    def _spec(self, model_id: str) -> ModelSpec | None:
-        served = self._models.get(model_id)
-        return served.spec if served is not None else None
 
     def _admit(self, call: Call) -> None:
         """Grant at once, or queue, or refuse."""
@@ -248,7 +219,7 @@ class Pool:
         served = call.served
         now = self._loop.time()
         if served is None or not (served.listed or served.replica):
-            self._refuse(call, self._not_found(call.model))
+            self._refuse(call, self._models.not_found(call.model))
         elif served.spec.fault is not None and served.replica is None:
             fault = f"the model {call.model} cannot be loaded: {served.spec.fault}"
             self._refuse(call, ModelLoadFailed(fault))
@@ -268,16 +239,6 @@ class Pool:
             served.waiting[call] = None
             self.wake()
 
-    def _not_found(self, model: str) -> ModelNotFound:
-        whole = [s for s in self._models.values() if s.listed and not s.spec.fault]
-        names = sorted(
-            [s.spec.id for s in whole]
-            + [info.id for s in whole for info in s.adapter_infos() if not info.fault]
-        )
-        shown = ", ".join(names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")
-        there = f"there are: {shown}" if names else "there are none at all"
-        return ModelNotFound(f"the model {model!r} does not exist; {there}", param="model")
-
     def _serve(self, served: ServedModel, call: Call) -> bool:
         """Grant, or refuse; False where it waits on, for the model to be loaded anew."""
         replica = served.replica
@@ -287,7 +248,7 @@ class Pool:
         if call.adapter is not None:
             adapter = served.adapter(call.adapter)
             if adapter is None:
-                self._refuse(call, self._not_found(call.model))
+                self._refuse(call, self._models.not_found(call.model))
                 return True
             if not adapters.fits(adapter, replica.loaded):
                 if not adapters.helped_by_load(adapter, replica.spec):
@@ -295,7 +256,7 @@ class Pool:
                     return True
                 log.info("loading anew for an adapter", model=served.spec.id, adapter=adapter.name)
                 served.waiting[call] = None
-                self._unload(served)
+                self._places.unload(served)
                 return False
         served.waiting.pop(call, None)
         self._grant(served, call, adapter)
@@ -330,19 +291,19 @@ class Pool:
         call.holder.answer(Refused(call.number, error.info()))
 
     def _replica_changed(self, replica: Replica) -> None:
-        served = self._models[replica.spec.id]
+        served = self._models.get(replica.spec.id)
+        assert served is not None, "a model is kept as long as it has a replica"
         now = self._loop.time()
         if replica.gone:
-            self._replicas.pop(replica.name, None)
+            self._places.gone(replica)
             if served.replica is replica:
                 served.replica = None
-                if not served.listed and not served.waiting:
-                    del self._models[replica.spec.id]
+                self._models.forget_unlisted(served)
         elif replica.state == "READY":
             served.note_ready(replica, now)
         elif replica.state == "FAILED":
             served.note_failed(replica, now)
-            if replica.failed_loading and self._unload_parked():
+            if replica.failed_loading and self._places.unload_parked():
                 # What they still held of the device may be what was missing: once more, at once.
                 served.wanted, served.retry_at = True, now
             elif replica.failed_loading and replica.failure is not None:
@@ -366,7 +327,7 @@ class Pool:
         self._woken = False
         now = self._loop.time()
         due: list[float] = []
-        for served in self._models.values():
+        for served in self._models:
             self._expire(served, now, due)
             if served.is_leasable():
                 served.wanted = False
@@ -378,7 +339,9 @@ class Pool:
             ):
                 served.replica.leave()
         if self._closing is None:
-            self._place(now, due)
+            ask_again = self._places.arrange(now)
+            if ask_again is not None:
+                due.append(ask_again)
         elif self._idle is not None and not self._leases and not self._idle.done():
             self._idle.set_result(None)
         if self._timer is not None:
@@ -395,50 +358,3 @@ class Pool:
                 return
             text = f"no place for the model {call.model} came free within {self._max_wait_s:g} s"
             self._refuse(call, Overloaded(text, retry_after_s=DEFAULT_RETRY_S))
-
-    def _place(self, now: float, due: list[float]) -> None:
-        steps = plan(
-            self._models.values(),
-            max_models=self._max_models,
-            patience_s=self._patience_s,
-            now=now,
-        )
-        for served in steps.load:
-            self._load(served)
-        for served in steps.unload:
-            self._unload(served, park=True)
-        # Only now: of two that change places, one has been woken.
-        for served in parked_too_many(self._models.values(), max_parked=self._max_parked):
-            self._unload(served)
-        if steps.ask_again is not None:
-            due.append(steps.ask_again)
-
-    def _unload_parked(self) -> bool:
-        """Unload all that are parked; whether there were any."""
-        parked = parked_too_many(self._models.values(), max_parked=0)
-        for served in parked:
-            self._unload(served)
-        return bool(parked)
-
-    def _unload(self, served: ServedModel, *, park: bool = False) -> None:
-        """park: or park it, where that can be."""
-        replica = served.replica
-        assert replica is not None
-        log.info("unloading", model=served.spec.id, leases=replica.leases)
-        if replica.state == "READY":
-            able = replica.loaded is not None and replica.loaded.capabilities.park
-            replica.drain(park=park and able and self._max_parked > 0)
-        if not replica.leases:
-            replica.leave()
-
-    def _load(self, served: ServedModel) -> None:
-        if served.replica is not None and served.is_current():
-            served.replica.wake()
-            return
-        if served.replica is not None:  # made from what is there no more: loaded once it is gone
-            served.replica.stop()
-            return
-        name = f"replica-{next(self._replica_numbers)}"
-        replica = self._make_replica(name, served.spec, self._replica_changed)
-        served.replica = self._replicas[name] = replica
-        replica.start()

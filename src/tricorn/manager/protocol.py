@@ -12,8 +12,11 @@ from typing import Literal
 
 import msgspec
 
-from tricorn.engines.base import Adapter, EngineCapabilities, EngineStats, LoadedModel
+from tricorn.engines.base import EngineStats
+from tricorn.engines.spec import Adapter, Dialect, EngineCapabilities, LoadedModel
 from tricorn.errors import ErrorInfo
+from tricorn.model_facts.estimate import Estimate
+from tricorn.model_facts.facts import FileFacts
 
 ReplicaState = Literal["UNLOADED", "LOADING", "READY", "DRAINING", "PARKED", "FAILED"]
 
@@ -38,6 +41,22 @@ class ModelInfo(msgspec.Struct, frozen=True, array_like=True):
     """An adapter: the model that it belongs to, whose state and abilities are its own."""
     failure: str | None = None
     """Of its last load or run; it is tried again."""
+    dialect: Dialect | None = None
+    """Known once it has been loaded, as what follows."""
+    dimensions: int | None = None
+    """As `LoadedModel.dimensions` …"""
+    shorter_dimensions: tuple[int, ...] | None = None
+    """… and `LoadedModel.shorter_dimensions`."""
+    memory_bytes: int | None = None
+    """As `LoadedModel.memory_bytes`, while it is loaded."""
+    details: dict[str, str | int | float | bool | None] = {}
+    """As `LoadedModel.details`."""
+    device: str = ""
+    """As `ModelSpec.device`."""
+    facts: FileFacts | None = None
+    """As `ModelSpec.facts`."""
+    estimate: Estimate | None = None
+    """As `ModelSpec.estimate`."""
 
     @property
     def trouble(self) -> str | None:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tricorn import logs
-from tricorn.engines.base import Adapter, EngineStats, LoadedModel, ModelSpec
+from tricorn.engines.base import EngineStats
+from tricorn.engines.spec import Adapter, LoadedModel, ModelSpec
 from tricorn.errors import (
     EngineLost,
     ErrorInfo,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from tricorn.engines.base import Adapter, EngineCapabilities, ModelSpec
+from tricorn.engines.spec import Adapter, LoadedModel, ModelSpec
 from tricorn.errors import ServiceError
 from tricorn.manager import adapters, backoff
 from tricorn.manager.eviction import Resident
@@ -74,10 +74,8 @@ class ServedModel:
     """In a row."""
     retry_at: float = 0.0
     last_used: float = 0.0
-    context_length: int | None = None
-    """Of the last load."""
-    capabilities: EngineCapabilities | None = None
-    """Of the last load."""
+    known: LoadedModel | None = None
+    """What the last load told."""
     load_s: float | None = None
     """Seconds that the last load took."""
 
@@ -87,7 +85,7 @@ class ServedModel:
         return "FAILED" if self.failure is not None else "UNLOADED"
 
     def info(self) -> ModelInfo:
-        return ModelInfo(
+        info = ModelInfo(
             id=self.spec.id,
             created=self.spec.created,
             engine=self.spec.engine,
@@ -95,10 +93,23 @@ class ServedModel:
             format=self.spec.format,
             size_bytes=self.spec.size_bytes,
             state=self.state(),
-            context_length=self.context_length,
             fault=self.spec.fault,
-            capabilities=self.capabilities,
             failure=self.failure.message if self.failure is not None else None,
+            device=self.spec.device,
+            facts=self.spec.facts,
+            estimate=self.spec.estimate,
+        )
+        if self.known is None:
+            return info
+        return msgspec.structs.replace(
+            info,
+            context_length=self.known.context_length,
+            capabilities=self.known.capabilities,
+            dialect=self.known.dialect,
+            dimensions=self.known.dimensions,
+            shorter_dimensions=self.known.shorter_dimensions,
+            memory_bytes=self.known.memory_bytes if self.replica is not None else None,
+            details=self.known.details,
         )
 
     def adapter(self, name: str) -> Adapter | None:
@@ -173,8 +184,7 @@ class ServedModel:
         self.last_used = now
         self.load_s = replica.load_s
         if replica.loaded is not None:
-            self.context_length = replica.loaded.context_length
-            self.capabilities = replica.loaded.capabilities
+            self.known = replica.loaded
 
     def note_failed(self, replica: Replica, now: float) -> None:
         """Its replica has become FAILED: remember why, and when to try again."""

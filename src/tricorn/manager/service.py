@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tricorn import logs
 from tricorn.config import Settings
-from tricorn.engines.base import ModelSpec
+from tricorn.engines.spec import ModelSpec
 from tricorn.errors import StartupError
 from tricorn.hardware import facts
 from tricorn.hardware.choice import Preferences, choose_engine, require_possible
@@ -70,7 +70,7 @@ def run(
     machine = facts.detect(engines_dir=settings.engines_dir, folder=settings.data_dir)
     # An impossible wish is an error of the start.
     require_possible(machine, Preferences(settings.inference_engine, settings.device_type))
-    catalog = Catalog(settings, functools.partial(choose_engine, machine))
+    catalog = Catalog(settings, functools.partial(choose_engine, machine), machine)
     specs = catalog.scan()
     default_model = pick_default(settings, specs)
     with RunDirectory.open(settings.runtime_dir()) as run_dir:

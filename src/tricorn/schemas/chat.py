@@ -5,21 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
+import msgspec
 from pydantic import BeforeValidator, Field, model_validator
 
-from tricorn.engines.base import Image
+from tricorn.engines.request import Image, SamplingParams
+from tricorn.schemas.cells import ForTemplate, Needs, OfThoughts, OfTools, Within, Without
 from tricorn.schemas.fields import Boolean, Integer, JsonObject, bad_value, wrong_type
 from tricorn.schemas.messages import (
+    FOREIGN_PARTS,
     AssistantMessage,
     Message,
     UserMessage,
     check_tool_messages,
 )
 from tricorn.schemas.parameters import CHAT, Rule
-from tricorn.schemas.reasoning import Effort, thinking_variables
+from tricorn.schemas.reasoning import (
+    BUDGET_NAMES,
+    SWITCHES,
+    Budget,
+    Effort,
+    Verbosity,
+    thinking_variables,
+)
 from tricorn.schemas.sampling import GenerationRequest, across
 from tricorn.schemas.tools import Choice, Function, Functions, LegacyChoice, Tools, rules
+from tricorn.schemas.truncation import Truncation
 from tricorn.worker.protocol import ChatPrompt
+
+_IN_MESSAGES = Within(
+    {"[].content[].image_url": Needs("vision")}
+    | {f"[].content[].{kind}": Without() for kind in sorted(FOREIGN_PARTS)}
+)
+_IN_TOOLS = Within({"[].custom": Without(), "[].function.strict": Needs("constraints")})
+_IN_CHOICE = Within(
+    {
+        "required": Needs("constraints"),
+        "function": Needs("constraints"),
+        "allowed_tools": Needs("constraints"),
+        "custom": Without(),
+    }
+)
+_ONE_CALL = Within({"false": Needs("constraints")})
 
 
 def _some(value: object) -> list[Any]:
@@ -32,25 +58,32 @@ def _some(value: object) -> list[Any]:
 
 class ChatRequest(GenerationRequest):
     rules: ClassVar[Mapping[str, Rule]] = CHAT
+    aliases: ClassVar[Mapping[str, str]] = {
+        **GenerationRequest.aliases,
+        **dict.fromkeys(BUDGET_NAMES, "thinking_budget"),
+    }
 
-    messages: Annotated[list[Message], BeforeValidator(_some)]
+    messages: Annotated[list[Message], BeforeValidator(_some), _IN_MESSAGES]
     max_tokens: Integer | None = Field(None, ge=1, lt=2**31)
     max_completion_tokens: Integer | None = Field(None, ge=1, lt=2**31)
     logprobs: Boolean = False
     top_logprobs: Integer | None = Field(None, ge=0, le=20)
 
-    tools: Tools = []
-    tool_choice: Choice | None = None
-    parallel_tool_calls: Boolean = True
-    functions: Functions = []
-    function_call: LegacyChoice | None = None
+    tools: Annotated[Tools, OfTools(), _IN_TOOLS] = []
+    tool_choice: Annotated[Choice | None, OfTools(), _IN_CHOICE] = None
+    parallel_tool_calls: Annotated[Boolean, OfTools(), _ONE_CALL] = True
+    functions: Annotated[Functions, OfTools(held=True)] = []
+    function_call: Annotated[LegacyChoice | None, OfTools(held=True)] = None
 
-    reasoning_effort: Effort | None = None
-    enable_thinking: Boolean | None = None
-    chat_template_kwargs: JsonObject = {}
+    thinking_budget: Annotated[Budget | None, OfThoughts()] = None
+    reasoning_effort: Annotated[Effort | None, ForTemplate("reasoning_effort", *SWITCHES)] = None
+    enable_thinking: Annotated[Boolean | None, ForTemplate(*SWITCHES)] = None
+    verbosity: Annotated[Verbosity | None, ForTemplate("verbosity")] = None
+    chat_template_kwargs: Annotated[JsonObject, ForTemplate()] = {}
     add_generation_prompt: Boolean | None = None
     """None: as `continue_final_message` needs it."""
     continue_final_message: Boolean = False
+    truncation: Truncation = "disabled"
 
     @model_validator(mode="after")
     def _chat_fields_agree(self) -> Self:
@@ -75,9 +108,15 @@ class ChatRequest(GenerationRequest):
         return self
 
     def _template_variables(self) -> dict[str, Any]:
-        return thinking_variables(
-            self.reasoning_effort, self.enable_thinking, self.chat_template_kwargs
+        given = self.chat_template_kwargs
+        variables = thinking_variables(
+            self.reasoning_effort, self.enable_thinking, given, budget=self.thinking_budget
         )
+        if self.verbosity is None:
+            return variables
+        if given.get("verbosity", self.verbosity) != self.verbosity:
+            raise across("verbosity", "it contradicts 'chat_template_kwargs.verbosity'")
+        return variables | {"verbosity": self.verbosity}
 
     def _tools_agree(self) -> None:
         if self.tools and self.functions:
@@ -110,6 +149,9 @@ class ChatRequest(GenerationRequest):
             return []
         return [function.openai_form() for function in self._functions()]
 
+    def sampling(self) -> SamplingParams:
+        return msgspec.structs.replace(super().sampling(), thinking_budget=self.thinking_budget)
+
     def token_limit(self) -> int | None:
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
@@ -136,6 +178,7 @@ class ChatRequest(GenerationRequest):
             continue_final_message=self.continue_final_message,
             template_kwargs=self._template_variables(),
             images=list(images),
+            truncation=self.truncation == "auto",
             tools=self.offered_tools() or None,
             rules=rules(
                 self.function_call if self.functions else self.tool_choice,

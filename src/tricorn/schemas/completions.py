@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Self
 import msgspec
 from pydantic import BeforeValidator, Field, model_validator
 
-from tricorn.engines.base import SamplingParams
+from tricorn.engines.request import SamplingParams
+from tricorn.schemas.cells import Needs, Within
 from tricorn.schemas.fields import Boolean, Integer, String, bad_value, to_int, wrong_type
 from tricorn.schemas.parameters import COMPLETIONS, Rule
 from tricorn.schemas.sampling import GenerationRequest, across
@@ -52,10 +53,10 @@ class CompletionRequest(GenerationRequest):
 
     prompt: Annotated[list[str | list[int]], BeforeValidator(_prompts)]
     max_tokens: Integer = Field(DEFAULT_MAX_TOKENS, ge=0, lt=2**31)
-    echo: Boolean = False
+    echo: Annotated[Boolean, Within({"true, with logprobs": Needs("prompt_logprobs")})] = False
     logprobs: Integer | None = Field(None, ge=0, le=5)
     best_of: Integer | None = Field(None, ge=1, le=128)
-    suffix: String = ""
+    suffix: Annotated[String, Needs("fill_in_middle", ("",))] = ""
 
     @model_validator(mode="after")
     def _completion_fields_agree(self) -> Self:

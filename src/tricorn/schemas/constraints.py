@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tricorn.engines.base import Constraint, ConstraintKind
+from tricorn.engines.request import Constraint, ConstraintKind
 from tricorn.schemas.fields import (
     MAX_NESTING,
     Boolean,
@@ -34,7 +34,7 @@ MAX_CHOICES = 1000
 
 FORMATS = ("text", "json_object", "json_schema")
 
-_NOT_DONE = (
+NOT_DONE = (
     "structural_tag",
     "whitespace_pattern",
     "disable_any_whitespace",
@@ -52,7 +52,7 @@ def _format(value: object) -> str:
     return value
 
 
-def _schema(value: object) -> str:
+def schema_text(value: object) -> str:
     """A schema, or its JSON text, as compact JSON text; the order of its properties is kept."""
     if isinstance(value, str):
         try:
@@ -72,7 +72,7 @@ def _too_deep() -> PydanticCustomError:
     return bad_value(f"is nested more than {MAX_NESTING} levels deep")
 
 
-def _text(value: object) -> str:
+def given_text(value: object) -> str:
     if not isinstance(value, str):
         raise wrong_type("a string", value)
     if not value:
@@ -97,8 +97,8 @@ def _choices(value: object) -> str:
     return _limited(json.dumps(value, ensure_ascii=False), MAX_TEXT)
 
 
-Schema = Annotated[str, BeforeValidator(_schema)]
-Text = Annotated[str, BeforeValidator(_text)]
+Schema = Annotated[str, BeforeValidator(schema_text)]
+Text = Annotated[str, BeforeValidator(given_text)]
 Choices = Annotated[str, BeforeValidator(_choices)]
 
 
@@ -151,7 +151,7 @@ class StructuredOutputs(OpenObject):
     @classmethod
     def _nothing_that_is_not_done(cls, value: object) -> object:
         if isinstance(value, dict):
-            for name in _NOT_DONE:
+            for name in NOT_DONE:
                 if value.get(name) not in (None, False):
                     text = f"'structured_outputs.{name}' is not supported."
                     raise inside(unsupported(text), name)

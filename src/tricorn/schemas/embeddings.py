@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from tricorn.schemas.cells import Shortened
 from tricorn.schemas.fields import Integer, String
 from tricorn.schemas.inputs import TextsOrTokens
 from tricorn.schemas.parameters import EMBEDDINGS, Rule
@@ -20,7 +21,7 @@ class EmbeddingRequest(RequestModel):
     model: String = Field(min_length=1)
     input: TextsOrTokens
     encoding_format: Literal["float", "base64"] = "float"
-    dimensions: Integer | None = Field(None, ge=1, lt=2**31)
+    dimensions: Annotated[Integer | None, Shortened()] = Field(None, ge=1, lt=2**31)
 
     def prompts(self) -> list[TextPrompt | TokenPrompt]:
         return [

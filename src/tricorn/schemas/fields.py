@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -35,6 +36,11 @@ def bad_value(text: str) -> PydanticCustomError:
 def unsupported(text: str) -> PydanticCustomError:
     """What a validator raises for something that OpenAI knows and this version cannot do."""
     return PydanticCustomError("unsupported", "{text}", {"text": text})
+
+
+def across(param: str, text: str) -> PydanticCustomError:
+    """What a check that looks at several fields raises; `param` is the one to name."""
+    return PydanticCustomError("bad_value", "{text}", {"text": text, "param": param})
 
 
 def inside(error: PydanticCustomError, where: int | str) -> PydanticCustomError:
@@ -66,14 +72,23 @@ def kind(value: object) -> str:
 def to_int(value: object) -> int:
     if isinstance(value, bool):
         raise wrong_type("an integer", value)
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str) and _NUMERIC.fullmatch(value.strip()):
-        return int(value)
     # JSON has one kind of number: 5.0 is an integer there.
     if isinstance(value, float) and value.is_integer():
-        return int(value)
-    raise wrong_type("an integer", value)
+        # Beyond 64 bits it was read with a double's precision: what was sent is not known exactly.
+        if abs(value) >= INT64:
+            raise _beyond(f"about {value:.6g}")
+        value = int(value)
+    elif isinstance(value, str) and _NUMERIC.fullmatch(value.strip()):
+        value = int(value)
+    if not isinstance(value, int):
+        raise wrong_type("an integer", value)
+    if not -INT64 <= value < INT64:
+        raise _beyond(str(value))
+    return value
+
+
+def _beyond(shown: str) -> PydanticCustomError:
+    return bad_value(f"must be an integer of 64 bits, {-INT64} to {INT64 - 1}, got {shown}")
 
 
 def to_number(value: object) -> float:
@@ -94,6 +109,19 @@ def to_str(value: object) -> str:
     if not isinstance(value, str):
         raise wrong_type("a string", value)
     return value
+
+
+def one_of(known: Sequence[str]) -> BeforeValidator:
+    """A string that is one of these."""
+
+    def check(value: object) -> str:
+        if not isinstance(value, str):
+            raise wrong_type("a string", value)
+        if value not in known:
+            raise bad_value(f"must be one of {', '.join(known)}, got {value!r}")
+        return value
+
+    return BeforeValidator(check)
 
 
 def without_nulls(value: object) -> object:

@@ -5,29 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
-)
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from tricorn.schemas.fields import (
-    String,
-    bad_value,
-    inside,
-    unsupported,
-    wrong_type,
-)
+from tricorn.schemas.fields import String, bad_value, inside, unsupported, wrong_type
 from tricorn.schemas.images import ImageUrl, image_url, is_image
 from tricorn.schemas.objects import OpenObject
 from tricorn.schemas.request import TAG
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
-_FOREIGN_PARTS = {"input_audio", "file", "video_url", "audio_url"}
+FOREIGN_PARTS = {"input_audio", "file", "video_url", "audio_url"}
 _HINTS = {"annotations"}
 """Message fields that clients send back as they got them and that say nothing to a template."""
 
@@ -49,7 +37,7 @@ def _part(position: int, part: object) -> str:
     kind = part.get("type")
     if is_image(part):
         raise inside(unsupported("Images are only supported in messages of the user."), position)
-    if kind in _FOREIGN_PARTS:
+    if kind in FOREIGN_PARTS:
         raise inside(unsupported(f"Content parts of type '{kind}' are not supported."), position)
     if kind not in ("text", "refusal"):
         raise inside(bad_value(f"unknown content part type {kind!r}; known is text"), position)
@@ -96,6 +84,9 @@ class ToolCall(OpenObject):
     id: String
     type: Annotated[str, BeforeValidator(_function_only)] = "function"
     function: FunctionCall
+
+    def unknown(self) -> list[str]:
+        return super().unknown() + [f"function.{name}" for name in self.function.unknown()]
 
 
 class _Message(OpenObject):
@@ -162,6 +153,16 @@ class AssistantMessage(_Message):
         if self.content is None and not called and self.refusal is None:
             raise inside(bad_value("may be null only in a message with tool_calls"), "content")
         return self
+
+    def unknown(self) -> list[str]:
+        found = super().unknown()
+        for number, call in enumerate(self.tool_calls or ()):
+            # Streams number their calls, and clients send back what they put together of them.
+            names = (name for name in call.unknown() if name != "index")
+            found += [f"tool_calls[{number}].{name}" for name in names]
+        if self.function_call is not None:
+            found += [f"function_call.{name}" for name in self.function_call.unknown()]
+        return found
 
     def template_form(self) -> dict[str, Any]:
         form: dict[str, Any] = {"role": "assistant", "content": self.content}

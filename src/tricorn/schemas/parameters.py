@@ -65,13 +65,8 @@ _SHARED: dict[str, Rule] = {
     "metadata": _OBJECT,
     "store": Inert((False,)),
     "service_tier": Inert(("auto", "default")),
-    # Other servers' names for constrained output: silence would mean a wrong answer.
-    "guided_json": Inert(),
-    "guided_regex": Inert(),
-    "guided_choice": Inert(),
-    "guided_grammar": Inert(),
-    "grammar": Inert(("",)),
-    "json_schema": Inert(),
+    "guided_decoding_backend": _TEXT,
+    "guided_whitespace_pattern": Inert(),
     "use_beam_search": Inert((False,)),
     "truncate_prompt_tokens": Inert(),
 }
@@ -80,9 +75,8 @@ CHAT: Mapping[str, Rule] = {
     **_SHARED,
     "modalities": Inert((["text"],)),
     "audio": Inert(),
-    "prediction": Inert(),
+    "prediction": _OBJECT,
     "moderation": Inert(),
-    "verbosity": Inert(),
     "web_search_options": Inert(),
 }
 
@@ -114,6 +108,45 @@ RERANK: Mapping[str, Rule] = {
 }
 
 SCORE: Mapping[str, Rule] = _POOLING
+
+RESPONSES: Mapping[str, Rule] = {
+    "prompt_cache_retention": _TEXT,
+    "prompt_cache_options": _OBJECT,
+    "guided_decoding_backend": _TEXT,
+    "guided_whitespace_pattern": Inert(),
+    "service_tier": Inert(("auto", "default")),
+    "background": Inert((False,)),
+    "conversation": Inert(),
+    "prompt": Inert(),
+    "moderation": Inert(),
+    "context_management": Inert(([],)),
+    "image": Inert(),
+    "access_programs": Inert(),
+    "n": Inert((1,)),
+    "prompt_logprobs": Inert(),
+    "continue_final_message": Inert((False,)),
+    "add_generation_prompt": Inert((True,)),
+    "use_beam_search": Inert((False,)),
+    "truncate_prompt_tokens": Inert(),
+}
+
+ANTHROPIC: Mapping[str, Rule] = {
+    "metadata": _OBJECT,
+    "cache_control": _OBJECT,
+    "diagnostics": _OBJECT,
+    "user_profile_id": _TEXT,
+    "anthropic_version": _TEXT,
+    "anthropic_beta": Hint((list,), "an array"),
+    "betas": Hint((list,), "an array"),
+    "service_tier": Inert(("auto", "standard_only")),
+    "speed": Inert(("standard",)),
+    "inference_geo": Inert(("global",)),
+    "container": Inert(({},)),
+    "mcp_servers": Inert(([],)),
+    "compaction": Inert(({},)),
+    "fallbacks": Inert(([],)),
+    "thread": Inert(({},)),
+}
 
 
 def settle(

@@ -1,17 +1,18 @@
-"""Request fields that say how tokens are chosen and when an answer ends; chat and completions."""
+"""Request fields that say how tokens are chosen and when an answer ends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tricorn.engines.base import Constraint, SamplingParams
-from tricorn.schemas.constraints import ResponseFormat, StructuredOutputs
+from tricorn.engines.request import Constraint, SamplingParams
+from tricorn.schemas.cells import Needs, NoEffect, Within
+from tricorn.schemas.constrained import ConstraintFields
 from tricorn.schemas.fields import (
-    INT64,
     Boolean,
     Integer,
     LogitBias,
@@ -21,6 +22,7 @@ from tricorn.schemas.fields import (
     TokenIds,
     without_nulls,
 )
+from tricorn.schemas.fields import across as across
 from tricorn.schemas.request import RequestModel
 
 
@@ -30,6 +32,8 @@ class StreamOptions(BaseModel):
     include_usage: Boolean = False
     include_obfuscation: Boolean = False
     """A hint: padding against eavesdroppers on the stream is never sent."""
+    continuous_usage_stats: Boolean = False
+    """vLLM's: `usage` so far is in every chunk."""
 
     @model_validator(mode="before")
     @classmethod
@@ -37,24 +41,24 @@ class StreamOptions(BaseModel):
         return without_nulls(value)
 
 
-class GenerationRequest(RequestModel):
-    """What chat completions and completions have in common."""
+_IN_STREAM_OPTIONS = Within({"include_obfuscation": NoEffect()})
+
+
+class SamplingRequest(RequestModel):
+    """What all that generates has in common."""
 
     aliases: ClassVar[Mapping[str, str]] = {"repeat_penalty": "repetition_penalty"}
 
     model: String = Field(min_length=1)
     stream: Boolean = False
-    stream_options: StreamOptions | None = None
 
     temperature: Number = Field(1.0, ge=0, le=2)
     top_p: Number = Field(1.0, ge=0, le=1)
-    n: Integer = Field(1, ge=1, le=128)
     presence_penalty: Number = Field(0.0, ge=-2, le=2)
     frequency_penalty: Number = Field(0.0, ge=-2, le=2)
     logit_bias: LogitBias = {}
-    seed: Integer | None = Field(None, ge=-INT64, lt=INT64)
+    seed: Integer | None = None
     stop: Stop = []
-    response_format: ResponseFormat | None = None
 
     # vLLM's and llama.cpp's names
     top_k: Integer = Field(0, ge=-1, lt=2**31)
@@ -63,24 +67,14 @@ class GenerationRequest(RequestModel):
     min_tokens: Integer = Field(0, ge=0, lt=2**31)
     ignore_eos: Boolean = False
     stop_token_ids: TokenIds = Field([], max_length=128)
-    prompt_logprobs: Integer | None = Field(None, ge=0, le=20)
-    structured_outputs: StructuredOutputs | None = None
     priority: Integer = Field(0, ge=-(2**31), lt=2**31)
     """Lower ones get a place in the batch first."""
 
     @model_validator(mode="after")
-    def _fields_agree(self) -> Self:
-        if self.stream_options is not None and not self.stream:
-            raise across("stream_options", "it is only allowed when 'stream' is true")
+    def _limits_agree(self) -> Self:
         limit = self.token_limit()
         if limit is not None and self.min_tokens > limit:
             raise across("min_tokens", f"it is above the limit of {limit} tokens")
-        if self.prompt_logprobs is not None and self.stream:
-            raise across("prompt_logprobs", "a stream does not have them")
-        if self.structured_outputs and self.response_format and self.response_format.constraint():
-            raise across(
-                "structured_outputs", "it cannot be combined with a 'response_format' of its own"
-            )
         return self
 
     def token_limit(self) -> int | None:
@@ -91,19 +85,9 @@ class GenerationRequest(RequestModel):
         """As `SamplingParams.logprobs`."""
         return None
 
-    def prompt_logprob_count(self) -> int | None:
-        """As `GenerateRequest.prompt_logprobs`."""
-        return self.prompt_logprobs
-
     def constraint(self) -> Constraint | None:
         """What the answer must look like; None: like anything."""
-        if self.structured_outputs is not None:
-            return self.structured_outputs.constraint()
-        return self.response_format.constraint() if self.response_format else None
-
-    @property
-    def include_usage(self) -> bool:
-        return self.stream_options is not None and self.stream_options.include_usage
+        return None
 
     def sampling(self) -> SamplingParams:
         return SamplingParams(
@@ -122,22 +106,45 @@ class GenerationRequest(RequestModel):
             min_tokens=self.min_tokens,
             ignore_eos=self.ignore_eos,
             logprobs=self.logprob_count(),
-            n=self.n,
             constraint=self.constraint(),
         )
 
+
+class GenerationRequest(ConstraintFields, SamplingRequest):
+    """What chat completions and completions have in common."""
+
+    stream_options: Annotated[StreamOptions | None, _IN_STREAM_OPTIONS] = None
+    n: Integer = Field(1, ge=1, le=128)
+
+    # vLLM's name
+    prompt_logprobs: Annotated[Integer | None, Needs("prompt_logprobs")] = Field(None, ge=0, le=20)
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        if self.stream_options is not None and not self.stream:
+            raise across("stream_options", "it is only allowed when 'stream' is true")
+        if self.prompt_logprobs is not None and self.stream:
+            raise across("prompt_logprobs", "a stream does not have them")
+        return self
+
+    def prompt_logprob_count(self) -> int | None:
+        """As `GenerateRequest.prompt_logprobs`."""
+        return self.prompt_logprobs
+
+    @property
+    def include_usage(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
+    def continuous_usage(self) -> bool:
+        return self.stream_options is not None and self.stream_options.continuous_usage_stats
+
+    def sampling(self) -> SamplingParams:
+        return msgspec.structs.replace(super().sampling(), n=self.n)
+
     def unknown_inside(self) -> list[str]:
         extra = (self.stream_options.model_extra or {}) if self.stream_options else {}
-        found = [f"stream_options.{name}" for name in extra]
-        for field in ("response_format", "structured_outputs"):
-            value = getattr(self, field)
-            found += [f"{field}.{name}" for name in value.unknown()] if value else []
-        return found
-
-
-def across(param: str, text: str) -> PydanticCustomError:
-    """What a check that looks at several fields raises; `param` is the one to name."""
-    return PydanticCustomError("bad_value", "{text}", {"text": text, "param": param})
+        return [f"stream_options.{name}" for name in extra] + self.unknown_in_constraints()
 
 
 def unsupported_across(param: str, text: str) -> PydanticCustomError:

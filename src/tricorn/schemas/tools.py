@@ -58,8 +58,11 @@ def _function_only(value: object) -> object:
     return value
 
 
+FunctionType = Annotated[Literal["function"], BeforeValidator(_function_only)]
+
+
 class Tool(OpenObject):
-    type: Annotated[Literal["function"], BeforeValidator(_function_only)]
+    type: FunctionType
     function: Function
 
 

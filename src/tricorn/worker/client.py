@@ -16,7 +16,9 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from tricorn.engines.base import Adapter, EngineStats, SamplingParams
+from tricorn.engines.base import EngineStats
+from tricorn.engines.request import SamplingParams
+from tricorn.engines.spec import Adapter
 from tricorn.errors import EngineLost
 from tricorn.wire import FrameReader, connect, pack
 from tricorn.worker import protocol

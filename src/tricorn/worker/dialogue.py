@@ -6,34 +6,35 @@ model is told of tools, how it calls them, and whether its prompt ends inside a 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from tricorn.chat import reasoning
 from tricorn.chat.pieces import Reading
-from tricorn.chat.tools import emulation, grammar
+from tricorn.chat.tools import call_ids, emulation, grammar
 from tricorn.chat.tools.formats import EMULATED, FORMATS
-from tricorn.engines.base import ChatPrompt, InferenceEngine, LoadedModel, SamplingParams
+from tricorn.engines.base import InferenceEngine
+from tricorn.engines.request import ChatPrompt, SamplingParams, ThoughtLimit
+from tricorn.engines.spec import LoadedModel
 from tricorn.errors import InvalidRequest, UnsupportedParameter
-
-MISTRAL_ID = 9
-"""Characters that Mistral's templates want a call's id to have."""
 
 
 class Dialogue:
     """Stateless after construction."""
 
     def __init__(self, engine: InferenceEngine, model: LoadedModel) -> None:
+        self._engine = engine
         self._dialect = model.dialect
+        self._can_limit = model.capabilities.thinking_budget
         self._constraints = model.capabilities.constraints
         self._format = FORMATS[model.dialect.tools]
         self._emulated = model.dialect.tools == EMULATED
         self._tool_tokens = _tokens(engine, self._format.markers)
-        self._thought_tokens = _tokens(engine, reasoning.TAGS.get(model.dialect.reasoning, ()))
+        self._thought_tokens = _tokens(engine, reasoning.markers(model.dialect.reasoning))
         if model.dialect.reasoning == reasoning.HARMONY:
             self._thought_tokens = _tokens(engine, FORMATS["harmony"].markers)
 
@@ -43,7 +44,8 @@ class Dialogue:
         """The chat as this model's template takes it."""
         if self._emulated:
             return self._emulate(chat)
-        messages = [self._message(number, message) for number, message in enumerate(chat.messages)]
+        messages = call_ids.adapted(chat.messages, self._format)
+        messages = [self._message(number, message) for number, message in enumerate(messages)]
         return msgspec.structs.replace(chat, messages=messages)
 
     def _emulate(self, chat: ChatPrompt) -> ChatPrompt:
@@ -62,9 +64,6 @@ class Dialogue:
 
     def _message(self, number: int, message: dict[str, Any]) -> dict[str, Any]:
         calls = message.get("tool_calls")
-        mistral = self._dialect.tools.startswith("mistral")
-        if message.get("role") == "tool" and mistral:
-            return {**message, "tool_call_id": _short_id(message["tool_call_id"])}
         if not calls:
             return message
         spoken = []
@@ -73,13 +72,14 @@ class Dialogue:
             if self._dialect.arguments_as_object:
                 where = f"messages[{number}].tool_calls[{position}].function.arguments"
                 function = {**function, "arguments": _object(function["arguments"], where)}
-            call = {**call, "function": function}
-            spoken.append({**call, "id": _short_id(call["id"])} if mistral else call)
+            spoken.append({**call, "function": function})
         content = message.get("content") or ("" if self._dialect.empty_content else None)
         message = {**message, "content": content, "tool_calls": spoken}
         if self._dialect.reasoning == reasoning.HARMONY and not message.get("content"):
             # Its template's name for what was thought before a call.
             message["thinking"] = message.get("reasoning_content")
+        if self._dialect.tools == "cohere":
+            message["tool_plan"] = message.get("reasoning_content") or ""
         return message
 
     # --- the answer ----------------------------------------------------------------------------
@@ -89,8 +89,8 @@ class Dialogue:
         tools = self._dialect.tools if chat.tools else ""
         thoughts = self._dialect.reasoning
         thinking = reasoning.state(thoughts, prompt_end)
-        if thinking is None or chat.continue_final_message:
-            # It has thought already, or is in the middle of its answer.
+        if chat.continue_final_message or (thinking is None and not reasoning.wraps(thoughts)):
+            # It is in the middle of its answer, or has thought already.
             thoughts = thoughts if thoughts == reasoning.HARMONY else ""
         if not tools and not thoughts:
             return None
@@ -136,6 +136,29 @@ class Dialogue:
             constraint=constraint,
             shown_tokens=tuple(tokens.values()),
             thought=reasoning.marks(reading.reasoning, thinking=reading.thinking),
+            thought_limit=self._thought_limit(chat, reading, sampling.thinking_budget),
+            calls=self._format.marks(f["name"] for f in functions) if reading.tools else None,
+        )
+
+    def _thought_limit(
+        self, chat: ChatPrompt, reading: Reading, budget: int | None
+    ) -> ThoughtLimit | None:
+        if budget is None or not reading.reasoning:
+            return None
+        if not self._can_limit:
+            raise UnsupportedParameter(
+                "'thinking_budget' is not supported: the engine that serves this model cannot end "
+                "its thoughts.",
+                param="thinking_budget",
+            )
+        calls = bool(chat.tools) and reading.tools == reasoning.HARMONY
+        return reasoning.limit(
+            reading.reasoning,
+            budget,
+            partial(self._engine.tokenize, add_special=False, parse_special=True),
+            thinking=reading.thinking,
+            calls=calls,
+            required=calls and chat.rules.required,
         )
 
     def _must_hold(self, chat: ChatPrompt, functions: list[Mapping[str, Any]]) -> bool:
@@ -171,13 +194,6 @@ def _tokens(engine: InferenceEngine, markers: tuple[str, ...]) -> dict[str, int]
         marker: engine.tokenize(marker, add_special=False, parse_special=True) for marker in markers
     }
     return {marker: found[0] for marker, found in ids.items() if len(found) == 1}
-
-
-def _short_id(call_id: str) -> str:
-    """The same one for the same call; as it is where it fits."""
-    if len(call_id) == MISTRAL_ID and call_id.isalnum():
-        return call_id
-    return hashlib.sha256(call_id.encode()).hexdigest()[:MISTRAL_ID]
 
 
 def _object(arguments: str, where: str) -> dict[str, Any]:

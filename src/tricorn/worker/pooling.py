@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor
 from operator import mul
 
-from tricorn.engines.base import InferenceEngine, LoadedModel, Scores
+from tricorn.engines.base import InferenceEngine
+from tricorn.engines.request import Scores
+from tricorn.engines.spec import LoadedModel
 from tricorn.errors import ContextLengthExceeded, InvalidRequest
 from tricorn.worker.prepare import Preparer
 from tricorn.worker.protocol import Embed, Score, Scored, TextPrompt, TokenPrompt, Vectors

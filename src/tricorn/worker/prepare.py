@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from tricorn.chat.pieces import Reading
 from tricorn.chat.template import ChatTemplate
-from tricorn.engines.base import GenerateRequest, InferenceEngine, LoadedModel, RenderedChat
+from tricorn.engines.base import InferenceEngine
+from tricorn.engines.request import GenerateRequest, RenderedChat
+from tricorn.engines.spec import LoadedModel
 from tricorn.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
 from tricorn.worker.dialogue import Dialogue
 from tricorn.worker.protocol import (
@@ -28,7 +30,10 @@ class Preparer:
         self._engine = engine
         self._model = model
         self._template = ChatTemplate(
-            model.chat_template, bos_token=model.bos_token, eos_token=model.eos_token
+            model.chat_template,
+            bos_token=model.bos_token,
+            eos_token=model.eos_token,
+            for_tools=model.tool_template,
         )
         self._dialogue = Dialogue(engine, model)
         self._bos = (
@@ -37,6 +42,11 @@ class Preparer:
             else []
         )
 
+    @property
+    def sees(self) -> bool:
+        """All chats are rendered by the engine."""
+        return self._model.capabilities.vision
+
     async def render(self, start: Start | Tokenize) -> RenderedChat | None:
         """The chat as the engine makes a prompt of it, where the model sees; else None.
 
@@ -44,7 +54,7 @@ class Preparer:
         """
         if not isinstance(start.prompt, ChatPrompt):
             return None
-        if not self._model.capabilities.vision:
+        if not self.sees:
             if start.prompt.images:
                 raise UnsupportedParameter(
                     "This model takes no images.", param=start.prompt.images[0].param

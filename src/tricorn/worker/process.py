@@ -11,8 +11,9 @@ import msgspec
 import structlog
 
 from tricorn.chat.tools import recognise
-from tricorn.engines.base import Adapter, EngineStats, InferenceEngine, LoadedModel
+from tricorn.engines.base import EngineStats, InferenceEngine
 from tricorn.engines.registry import create
+from tricorn.engines.spec import Adapter, LoadedModel
 from tricorn.errors import EngineLost, ModelLoadFailed, TricornError
 from tricorn.manager import protocol as control
 from tricorn.wire import open_connection, pack, read_frame

@@ -11,16 +11,11 @@ from __future__ import annotations
 import msgspec
 
 from tricorn.chat.pieces import Reading
-from tricorn.engines.base import (
-    Adapter,
-    EngineStats,
-    ModelSpec,
-    SamplingParams,
-    TokenDelta,
-)
-from tricorn.engines.base import (
-    ChatPrompt as ChatPrompt,
-)
+from tricorn.chat.truncation import Truncated
+from tricorn.engines.base import EngineStats
+from tricorn.engines.request import ChatPrompt as ChatPrompt
+from tricorn.engines.request import SamplingParams, TokenDelta
+from tricorn.engines.spec import Adapter, ModelSpec
 from tricorn.errors import ErrorInfo
 
 
@@ -104,6 +99,8 @@ class Tokenize(msgspec.Struct, frozen=True, tag="tokenize"):
     """Add what the tokenizer puts around a plain prompt."""
     pieces: bool = False
     """Ask for each token's own bytes."""
+    max_tokens: int | None = None
+    """As in `SamplingParams`, of an answer to a chat that may be truncated."""
 
 
 class Detokenize(msgspec.Struct, frozen=True, tag="detokenize"):
@@ -134,6 +131,8 @@ class Started(msgspec.Struct, frozen=True, array_like=True, tag="s"):
     """The prompt's first token, where `prompt_logprobs` was asked for: they begin at the second."""
     reading: Reading | None = None
     """How the answer is to be read; None: its text is what it says."""
+    truncated: Truncated | None = None
+    """What was dropped of the chat; None: nothing."""
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, tag="d"):
@@ -163,6 +162,8 @@ class Tokenized(msgspec.Struct, frozen=True, array_like=True, tag="t"):
     pieces: list[bytes] | None = None
     text: str | None = None
     """Of a chat: what the model's template made of it."""
+    truncated: Truncated | None = None
+    """As in `Started`."""
 
 
 class Detokenized(msgspec.Struct, frozen=True, array_like=True, tag="u"):

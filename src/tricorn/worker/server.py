@@ -14,10 +14,12 @@ from functools import partial
 import msgspec
 import structlog
 
-from tricorn.engines.base import InferenceEngine, LoadedModel
+from tricorn.engines.base import InferenceEngine
+from tricorn.engines.spec import LoadedModel
 from tricorn.errors import EngineLost, InternalError, TricornError
 from tricorn.wire import FrameError, pack, read_frame
 from tricorn.worker import protocol
+from tricorn.worker.fitting import fitted
 from tricorn.worker.pooling import Pooler
 from tricorn.worker.prepare import Preparer
 from tricorn.worker.tokenising import detokenized, tokenized
@@ -44,6 +46,7 @@ class WorkerServer:
         self.engine = engine
         self.secret = secret
         self.on_lost = on_lost
+        self.context_length = model.context_length
         self.preparer = Preparer(engine, model)
         # Rendering and tokenising of a long prompt must not hold up the other streams' frames.
         self.preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
@@ -151,26 +154,28 @@ class _Connection:
             case protocol.Score():
                 self._send(await server.pooler.score(op))
             case protocol.Tokenize():
-                rendered = await server.preparer.render(op)
-                self._send(await in_thread(tokenized, server.engine, server.preparer, op, rendered))
+                fit = await fitted(op, server.preparer, server.context_length, in_thread)
+                told = partial(tokenized, server.engine, server.preparer, fit.op, fit.rendered)
+                tokens = await in_thread(told)
+                self._send(msgspec.structs.replace(tokens, truncated=fit.truncated))
             case protocol.Detokenize():
                 self._send(await in_thread(detokenized, server.engine, server.preparer, op))
 
     async def _generate(self, start: protocol.Start) -> None:
         server = self._server
-        loop = asyncio.get_running_loop()
+        in_thread = partial(asyncio.get_running_loop().run_in_executor, server.preparing)
         # Two gateways may use the same number, and a retried request the same request id.
         engine_id = f"{self._number}.{start.id}"
-        rendered = await server.preparer.render(start)
-        request = await loop.run_in_executor(
-            server.preparing, server.preparer.prepare, start, engine_id, rendered
+        start, rendered, truncated = await fitted(
+            start, server.preparer, server.context_length, in_thread
         )
+        request = await in_thread(server.preparer.prepare, start, engine_id, rendered)
         text = server.preparer.prompt_text(request) if start.prompt_text else None
         scored = start.prompt_logprobs is not None
         first = server.preparer.first_token(request) if scored else None
         ids = request.prompt_token_ids
         reading = server.preparer.reading(start, ids)
-        self._send(protocol.Started(start.id, len(ids), text, first, reading))
+        self._send(protocol.Started(start.id, len(ids), text, first, reading, truncated))
         async with contextlib.aclosing(server.engine.generate(request)) as deltas:  # type: ignore[type-var]
             async for delta in deltas:
                 self._send(protocol.Delta(start.id, delta))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tricorn.engines.base import InferenceEngine, RenderedChat
+from tricorn.engines.base import InferenceEngine
+from tricorn.engines.request import RenderedChat
 from tricorn.worker.prepare import Preparer
 from tricorn.worker.protocol import (
     ChatPrompt,

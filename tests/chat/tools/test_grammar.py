@@ -12,14 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from llguidance import LLTokenizer
 from tests.chat.tools.test_parsers import joined
+from tests.chat.tools.written import written
 
 from tricorn.chat.answer_reader import AnswerReader
 from tricorn.chat.pieces import Reading
+from tricorn.chat.reasoning import TAGS
 from tricorn.chat.tools.formats import FORMATS
 from tricorn.chat.tools.grammar import constraint as make
 from tricorn.chat.tools.rules import ToolRules
-from tricorn.engines.base import Constraint
 from tricorn.engines.constraints import ConstraintCompiler, Matcher
+from tricorn.engines.request import Constraint
 from tricorn.errors import InvalidRequest
 
 TOKENIZER = LLTokenizer("byte")
@@ -44,21 +46,7 @@ WEATHER: dict[str, Any] = {
 NOW: dict[str, Any] = {"name": "now"}
 FUNCTIONS = [WEATHER, NOW]
 TOOLS = [{"type": "function", "function": function} for function in FUNCTIONS]
-CALLS = {
-    "harmony": "<|channel|>commentary to=functions.now <|constrain|>json<|message|>{}",
-    "deepseek": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n```json\n"
-    "{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
-    "deepseek-v3.1": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>now<｜tool▁sep｜>{}"
-    "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
-    "mistral": "[TOOL_CALLS]now[ARGS]{}",
-    "mistral-old": '[TOOL_CALLS] [{"name": "now", "arguments": {}}]',
-    "qwen3-coder": "<tool_call>\n<function=now>\n</function>\n</tool_call>",
-    "glm": "<tool_call>now\n</tool_call>",
-    "hermes": '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>',
-    "pythonic": "[now()]",
-    "llama": '{"name": "now", "parameters": {}}',
-    "emulated": '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>',
-}
+CALLS = {form: written(form, ("now", {})) for form in FORMATS}
 
 
 def held(
@@ -119,7 +107,7 @@ def calls_in(form: str, text: str) -> list[tuple[str, Any]]:
     return [(name, json.loads(arguments)) for name, arguments in calls]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(form=st.sampled_from(list(FORMATS)), seed=st.integers(0, 10_000), parallel=st.booleans())
 def test_whatever_is_written_is_a_valid_call(form: str, seed: int, parallel: bool) -> None:
     """Under `required` a model that knows nothing calls tools of the request, rightly."""
@@ -149,6 +137,9 @@ def test_required(form: str) -> None:
     assert not accepts(only, "Hello!")
     assert not accepts(only, "")
     assert not accepts(only, CALLS[form].replace("now", "later"))
+    if FORMATS[form].parallel:
+        weather = ("get_weather", {"unit": "C", "place": 5})
+        assert accepts(only, written(form, ("now", {}), weather, ("now", {})))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -183,12 +174,10 @@ def test_a_call_or_an_answer(form: str, schema: dict[str, Any]) -> None:
     assert accepts(either, head + '{"b": 1}') is (not schema)
 
 
-@pytest.mark.parametrize(("reasoning", "begin", "end"), [
-    ("think", "<think>", "</think>"), ("mistral", "[THINK]", "[/THINK]"),
-    ("seed", "<seed:think>", "</seed:think>"),
-])  # fmt: skip
-def test_thoughts_are_free(reasoning: str, begin: str, end: str) -> None:
+@pytest.mark.parametrize("reasoning", TAGS)
+def test_thoughts_are_free(reasoning: str) -> None:
     """A thought may come first, and is anything; the answer behind it is held."""
+    begin, end, answer_tags = TAGS[reasoning][:3]
     kinds = [
         (Constraint("json_schema", '{"const": 5}'), "5"),
         (Constraint("choice", '["left", "right"]'), "left"),
@@ -200,6 +189,10 @@ def test_thoughts_are_free(reasoning: str, begin: str, end: str) -> None:
         assert accepts(outside, f"{begin}Well < 5, {{\n{end}\n\n{text}")
         assert accepts(outside, text)
         assert not accepts(outside, f"{begin}Well{end}no")
+        if answer_tags is not None:
+            first, last = answer_tags
+            assert accepts(outside, f"{begin}Well{end}\n{first}\n{text}\n{last}")
+            assert not accepts(outside, f"{first}no{last}")
         inside = held(None, ToolRules(), answer, reasoning=reasoning, thinking=True)
         assert accepts(inside, f"Well.{end}{text}")
         assert not accepts(inside, text)
@@ -229,16 +222,6 @@ def test_another_format_within_harmony() -> None:
     thought = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant"
     pieces = reader.feed(thought + head + CALLS["emulated"]) + reader.finish(cut=False)
     assert joined(pieces) == ("", "Hm.", [("now", "{}")])
-
-
-def test_markers_may_be_tokens() -> None:
-    """A control token counts as the marker that it is named by; its text still does."""
-    tokens = {"<tool_call>": 1, "</think>": 2}
-    free = held("hermes", ToolRules(), reasoning="think", thinking=True, tokens=tokens)
-    call = CALLS["hermes"].removeprefix("<tool_call>")
-    assert accepts(free, "Hm.\x02Well, \x01" + call)
-    assert accepts(free, "Hm.</think>Well, <tool_call>" + call)
-    assert not accepts(free, "Hm.\x02Well, \x01 no")
 
 
 def test_arguments_that_nobody_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.chat.tools.written import calls_of, head, shown, written
 
 from tricorn.chat.pieces import CallPart, Content, Piece, Thought
 from tricorn.chat.tools.formats import FORMATS
@@ -37,6 +39,7 @@ def joined(pieces: Sequence[Piece]) -> tuple[str, str, list[tuple[str, str]]]:
     content = thoughts = ""
     calls: list[tuple[str, str]] = []
     for piece in pieces:
+        assert all(text.encode() or True for text in piece if isinstance(text, str)), "to be sent"
         match piece:
             case Content(text):
                 content += text
@@ -57,6 +60,11 @@ def read(form: str, chunks: Sequence[str], *, cut: bool = False) -> Any:
     return joined(pieces + parser.finish(cut=cut))
 
 
+def cut_at(text: str, cuts: Sequence[int]) -> list[str]:
+    places = [0, *sorted({min(at, len(text)) for at in cuts}), len(text)]
+    return [text[a:b] for a, b in pairwise(places)]
+
+
 def every_way(form: str, text: str, *, cut: bool = False) -> Any:
     """What is read of the text in one piece; the same must come of it however it is cut."""
     whole = read(form, [text], cut=cut)
@@ -66,52 +74,16 @@ def every_way(form: str, text: str, *, cut: bool = False) -> Any:
     return whole
 
 
-def hermes(*calls: Any) -> str:
-    return "\n".join(
-        f"<tool_call>\n{json.dumps({'name': n, 'arguments': a})}\n</tool_call>" for n, a in calls
-    )
+def llama(*calls: Any) -> str:
+    return "; ".join(json.dumps({"name": n, "parameters": a}) for n, a in calls)
 
 
-def deepseek(*calls: Any) -> str:
-    each = "\n".join(
-        f"<｜tool▁call▁begin｜>function<｜tool▁sep｜>{n}\n```json\n{json.dumps(a)}\n```<｜tool▁call▁end｜>"
-        for n, a in calls
-    )
-    return f"<｜tool▁calls▁begin｜>{each}<｜tool▁calls▁end｜>"
+def objects(calls: Any) -> str:
+    return json.dumps([{"name": n, "arguments": a, "id": "x"} for n, a in calls])
 
 
-def deepseek_v31(*calls: Any) -> str:
-    each = "".join(
-        f"<｜tool▁call▁begin｜>{n}<｜tool▁sep｜>{json.dumps(a)}<｜tool▁call▁end｜>"
-        for n, a in calls
-    )
-    return f"<｜tool▁calls▁begin｜>{each}<｜tool▁calls▁end｜>"
-
-
-def mistral(*calls: Any) -> str:
-    return "".join(f"[TOOL_CALLS]{n}[ARGS]{json.dumps(a)}" for n, a in calls)
-
-
-def mistral_old(*calls: Any) -> str:
-    return "[TOOL_CALLS] " + json.dumps([{"name": n, "arguments": a, "id": "x"} for n, a in calls])
-
-
-def qwen(*calls: Any) -> str:
-    def one(name: str, arguments: dict[str, Any]) -> str:
-        inner = "".join(f"<parameter={k}>\n{v}\n</parameter>\n" for k, v in arguments.items())
-        return f"<tool_call>\n<function={name}>\n{inner}</function>\n</tool_call>"
-
-    return "\n".join(one(*call) for call in calls)
-
-
-def glm(*calls: Any) -> str:
-    def one(name: str, arguments: dict[str, Any]) -> str:
-        inner = "".join(
-            f"<arg_key>{k}</arg_key>\n<arg_value>{v}</arg_value>\n" for k, v in arguments.items()
-        )
-        return f"<tool_call>{name}\n{inner}</tool_call>"
-
-    return "\n".join(one(*call) for call in calls)
+def actions(calls: Any) -> str:
+    return json.dumps([{"tool_name": n, "parameters": a} for n, a in calls])
 
 
 def pythonic(*calls: Any) -> str:
@@ -119,26 +91,26 @@ def pythonic(*calls: Any) -> str:
     return "[" + ", ".join(each) + "]"
 
 
-def llama(*calls: Any) -> str:
-    return "; ".join(json.dumps({"name": n, "parameters": a}) for n, a in calls)
-
-
-def llama_tagged(*calls: Any) -> str:
-    return "<|python_tag|>" + llama(*calls)
-
-
-def harmony(call: Any, *more: Any) -> str:
-    name, arguments = call
-    text = json.dumps(arguments)
-    return f"<|channel|>commentary to=functions.{name} <|constrain|>json<|message|>{text}<|call|>"
-
-
-WRITERS = [
-    ("hermes", hermes), ("emulated", hermes), ("deepseek", deepseek),
-    ("deepseek-v3.1", deepseek_v31), ("mistral", mistral), ("mistral-old", mistral_old),
-    ("qwen3-coder", qwen), ("glm", glm), ("pythonic", pythonic), ("llama", llama),
-    ("llama", llama_tagged), ("harmony", harmony),
+VARIANTS: list[tuple[str, Any]] = [
+    ("pythonic", pythonic),
+    ("llama", llama),
+    ("llama", lambda *calls: "<|python_tag|>" + llama(*calls)),
+    ("mistral-old", lambda *calls: "[TOOL_CALLS] " + objects(calls)),
+    ("granite", lambda *calls: "<|tool_call|> " + objects(calls)),
+    ("granite-3.1", lambda *calls: "<tool_call>\n" + objects(calls) + "\n</tool_call>"),
+    ("phi4-mini", lambda *calls: "<|tool_call|>" + objects(calls) + "<|/tool_call|>"),
+    ("functools", lambda *calls: "functools " + objects(calls)),
+    ("hunyuan", lambda *calls: f"<tool_calls>\n{objects(calls)}\n</tool_calls>"),
+    ("minimax-m1", lambda *calls: f"<tool_calls>{objects(calls)}</tool_calls>"),
+    ("cohere", lambda *calls: f"<|START_ACTION|>{actions(calls)}<|END_ACTION|>"),
+    ("kimi-k2", lambda *calls: written("kimi-k2", *calls).replace("functions.", "")),
+    ("minimax-m2", lambda *calls: written("minimax-m2", *calls).replace('name="', "name='")
+     .replace('">', "'>").replace(">\n", ">")),
+    ("deepseek-v3.2", lambda *calls: written("deepseek-v3.2", *calls)
+     .replace(' string="true"', "").replace(' string="false"', "")),
 ]  # fmt: skip
+"""How models write calls too."""
+WRITERS = [(form, lambda *calls, form=form: written(form, *calls)) for form in FORMATS] + VARIANTS
 
 
 @pytest.mark.parametrize(("form", "write"), WRITERS)
@@ -146,20 +118,44 @@ def test_calls_are_read(form: str, write: Any) -> None:
     """One call and several, with awkward arguments and with none; nothing is content."""
     for calls in ([OSLO], [QUOTED], [NOW], [OSLO, QUOTED, NOW]):
         content, _, read_calls = every_way(form, write(*calls))
-        expected = calls[:1] if form == "harmony" else calls
-        assert [(name, json.loads(text)) for name, text in read_calls] == expected
+        expected = calls if write is llama or FORMATS[form].parallel else calls[:1]
+        assert shown(read_calls)[: len(expected)] == expected
         assert content == ""
 
 
-@pytest.mark.parametrize(("form", "write"), WRITERS)
-def test_text_in_front_of_a_call(form: str, write: Any) -> None:
+MARKED = [form for form in FORMATS if FORMATS[form].trigger and form != "harmony"]
+
+
+@pytest.mark.parametrize("form", MARKED)
+def test_text_in_front_of_a_call(form: str) -> None:
     """Formats with a marker may speak first; white space beside the marker is not content."""
-    if write in (pythonic, llama, harmony):
-        return
-    content, _, calls = every_way(form, "Let me see.\n\n" + write(OSLO))
+    content, _, calls = every_way(form, "Let me see.\n\n" + written(form, OSLO))
 
     assert content == "Let me see."
     assert [name for name, _ in calls] == ["get_weather"]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    form=st.sampled_from(MARKED),
+    front=st.text(),
+    behind=st.text(),
+    city=st.text(),
+    days=st.integers(),
+    cuts=st.lists(st.integers(0, 400), max_size=8),
+)
+def test_text_around_calls(
+    form: str, front: str, behind: str, city: str, days: int, cuts: list[int]
+) -> None:
+    """Any text in front of calls and behind them is content, any text may be an argument."""
+    calls = [("get_weather", {"city": city, "days": days}), NOW]
+    behind = f"So {behind}"
+    text = front + written(form, *calls) + behind
+    for chunks in ([text], list(text), cut_at(text, cuts)):
+        content, thoughts, found = read(form, chunks)
+        assert content == front.rstrip(" \t\r\n") + behind
+        assert thoughts == ""
+        assert shown(found) == calls_of(form, *calls)
 
 
 LOOKALIKES = [
@@ -172,6 +168,16 @@ LOOKALIKES = [
     "<|python", "  {\n", "text\n",
     "[[now()]]", '{"name": "now", "parameters": {}', "<tool_call>\n\n x",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_beginnings_of_calls_are_text(form: str) -> None:
+    """An answer that ends by itself before any tool is named was text, and so is all of it."""
+    whole = head(form)
+    for length in range(1, len(whole) + 1):
+        for behind in ("", " so", "\n"):
+            text = whole[:length] + behind
+            assert read(form, [text]) == read(form, list(text)) == (text, "", [])
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -192,103 +198,63 @@ def test_plain_text_is_never_swallowed(form: str, text: str) -> None:
 def test_a_cut_call_leaks_no_markup(form: str, write: Any) -> None:
     """Cut off anywhere, an answer has the call as far as it got, and never its markup as text."""
     text = write(OSLO)
-    unmarked = write in (pythonic, llama)
+    trigger = FORMATS[form].trigger
     for length in range(1, len(text)):
-        content, _, calls = every_way(form, text[:length], cut=True)
-        if not unmarked and length > text.find(">" if "<" in text else "]"):
+        content, _, calls = read(form, [text[:length]], cut=True)
+        assert read(form, list(text[:length]), cut=True) == (content, "", calls)
+        if trigger and text[:length].startswith(trigger):
             assert content == "", text[:length]
         for name, arguments in calls:
             assert name == "get_weather"
             assert '{"city": "Oslo", "days": 2}'.startswith(arguments.removesuffix("}"))
 
 
-def test_harmony_channels() -> None:
-    """Thoughts, a preamble, a call and an answer are told apart."""
-    text = (
-        "<|channel|>analysis<|message|>Hm, <b>.<|end|><|start|>assistant<|channel|>commentary"
-        "<|message|>Wait.<|end|><|start|>assistant<|channel|>final<|message|>Sunny."
-    )
-    assert every_way("harmony", text) == ("Wait.Sunny.", "Hm, <b>.", [])
-    for end in ("<|return|>", "<|end|>"):
-        assert every_way("harmony", text + end) == ("Wait.Sunny.", "Hm, <b>.", [])
+@pytest.mark.parametrize("form", FORMATS)
+def test_nesting_without_end(form: str) -> None:
+    """Brackets within brackets, more than any reader goes into, break nothing."""
+    deep = "[" * 30_000 + "]" * 30_000
+    call = written(form, ("get_weather", {"days": 1})).replace("1", deep)
+    for text in (call, head(form) + deep, head(form) + "{" * 30_000, '{"name": ' + deep):
+        read(form, [text])
 
 
-def test_harmony_recipients() -> None:
-    """A call's recipient stands in front of the channel or behind it."""
-    call = '<|message|>{"a": 1}<|call|>'
-    for head in (
-        " to=functions.now<|channel|>commentary json",
-        "<|start|>assistant to=functions.now<|channel|>commentary json",
-        "<|channel|>commentary to=functions.now <|constrain|>json",
-    ):
-        assert every_way("harmony", head + call) == ("", "", [("now", '{"a": 1}')])
-    text = " to=functions.now, I think"
-    assert every_way("harmony", text) == (text, "", [])
-
-
-@pytest.mark.parametrize(
-    ("form", "text", "arguments"),
-    [
-        ("hermes", '<tool_call>{"arguments": {"days": 1}, "name": "now"}</tool_call>', {"days": 1}),
-        ("hermes", '<tool_call>{"name": "now", "arguments": "{\\"a\\": 1}"}</tool_call>', {"a": 1}),
-        ("hermes", '<tool_call>{"name": "now", "arguments": null}</tool_call>', {}),
-        ("hermes", '<tool_call>{"name": "now"}</tool_call>', {}),
-        ("hermes", '<tool_call>{"name": "now", "arguments": {}</tool_call>', {}),
-        ("hermes", '<tool_call>{"name": "now", "arguments": {}}', {}),
-        ("llama", '{"type": "function", "name": "now", "parameters": {}}', {}),
-        ("mistral", "[TOOL_CALLS]now[CALL_ID]abc[ARGS]{}", {}),
-        ("mistral-old", '[TOOL_CALLS][{"name": "now", "arguments": {}}]', {}),
-        ("qwen3-coder", "<function=now>\n</function>", {}),
-        ("qwen3-coder", "<function=now><parameter=a>1\n</function>", {"a": 1}),
-        ("qwen3-coder", "<tool_call><function=now><parameter=a>b", {"a": "b"}),
-        ("glm", "<tool_call>now</tool_call>", {}),
-        ("pythonic", "<|python_start|>[now(a=[True, null], b={'c': -1.5})]<|python_end|>",
-         {"a": [True, None], "b": {"c": -1.5}}),
-    ],
-)  # fmt: skip
-def test_what_models_make_of_their_format(form: str, text: str, arguments: Any) -> None:
-    """Keys in another order, arguments as text or left out, ends forgotten: still one call."""
-    content, _, calls = every_way(form, text)
-
-    assert content == ""
-    assert [(name, json.loads(value)) for name, value in calls] == [("now", arguments)]
-
-
-def test_tagged_arguments_have_their_schemas_types() -> None:
-    """A string stays one although it looks like a number; what is no JSON becomes a string."""
-    text = qwen(("get_weather", {"city": "12", "days": "12", "other": "so", "flag": "True"}))
-    _, _, [(_, arguments)] = every_way("qwen3-coder", text)
-
-    assert json.loads(arguments) == {"city": "12", "days": 12, "other": "so", "flag": True}
-
-
-PARTS = [
-    "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "[ARGS]", "<function=", "<parameter=", ">", "\n",
-    "{", "}", "[", "]", '"', '"name"', ": ", ", ", "now", "get_weather", '"arguments"', "(", ")",
-    "=", "\\", "a", " ", "1", "<|python_tag|>", "<arg_key>", "</arg_key>", "<arg_value>", ";",
-    "</arg_value>", "</function>", "</parameter>", "<｜tool▁calls▁begin｜>",
-    "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "```json\n", "```", "<｜tool▁call▁end｜>",
-    "<｜tool▁calls▁end｜>", "é", "'",
-    "<|channel|>", "<|message|>", "<|end|>", "<|start|>", "assistant", "final", "analysis",
-    " to=functions.now", "<|constrain|>", "<|call|>", '"parameters"', '{"name": "now", ',
+WORDS = [
+    ">", "\n", "{", "}", "[", "]", '"', '"name"', ": ", ", ", ",", ":", "now", "get_weather", "(",
+    ")", "=", "\\", "a", " ", "1", ";", "é", "'", "```", '"arguments"', '"parameters"', "call:",
+    '{"name": "now", ', "final", "analysis", "assistant", "<|end|>", "<|start|>", "<|python_tag|>",
+    "🙂", "\u2028", '"\\ud83d"', "'\\ud83d'", "city", "null",
 ]  # fmt: skip
+DROPPING = ("harmony", "pythonic")
+"""Formats whose end marks are no text, wherever they stand."""
+
+
+def parts_of(form: str) -> list[str]:
+    """All that the format's own markup is made of."""
+    text = written(form, OSLO, NOW)
+    found = re.findall(r"<[^>]*>|\[[A-Z_]+\]|[^<\[]+", text)
+    return WORDS + found * 3 + [head(form)] * 3 + list(FORMATS[form].markers) * 2
 
 
 @settings(deadline=None, max_examples=400)
 @given(
-    form=st.sampled_from(list(FORMATS)),
-    parts=st.lists(st.sampled_from(PARTS), max_size=14),
+    written_in=st.sampled_from(list(FORMATS)).flatmap(
+        lambda form: st.tuples(
+            st.just(form), st.lists(st.sampled_from(parts_of(form)), max_size=14)
+        )
+    ),
     cuts=st.lists(st.integers(0, 120), max_size=6),
     cut=st.booleans(),
 )
 def test_whatever_comes_cutting_changes_nothing(
-    form: str, parts: list[str], cuts: list[int], cut: bool
+    written_in: tuple[str, list[str]], cuts: list[int], cut: bool
 ) -> None:
     """Nonsense made of markup is read the same in any pieces, without an error."""
+    form, parts = written_in
     text = "".join(parts)
     whole = read(form, [text], cut=cut)
-    places = [0, *sorted({min(at, len(text)) for at in cuts}), len(text)]
-    chunks = [text[a:b] for a, b in pairwise(places)]
 
     assert read(form, list(text), cut=cut) == whole
-    assert read(form, chunks, cut=cut) == whole
+    assert read(form, cut_at(text, cuts), cut=cut) == whole
+    content, thoughts, calls = whole
+    if not cut and not thoughts and not calls and form not in DROPPING:
+        assert content == text

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tricorn.engines.base import EngineOptions, ModelSpec
 from tricorn.engines.llamacpp import embedding, pooled
 from tricorn.engines.llamacpp.binding import Model
-from tricorn.engines.llamacpp.cores import LlamaCppEngine, create
+from tricorn.engines.llamacpp.cores import LlamaCppEngine
 from tricorn.engines.llamacpp.embedding import EmbeddingCore
 from tricorn.engines.llamacpp.options import LlamaOptions
+from tricorn.engines.spec import EngineOptions, ModelSpec
 from tricorn.errors import ContextLengthExceeded, ModelLoadFailed
 
 MODEL = Path(__file__).parents[3] / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -79,7 +79,7 @@ def test_the_engine_takes_it() -> None:
     """From its options to vectors, on the engine's thread."""
 
     async def scenario() -> None:
-        engine = create()
+        engine = LlamaCppEngine()
         assert isinstance(engine, LlamaCppEngine)
         await engine.load(spec(pooling_type="mean"))
         one, two = await asyncio.gather(engine.embed([[5, 6], [7]]), engine.embed([[5, 6]]))

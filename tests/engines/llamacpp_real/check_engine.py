@@ -15,16 +15,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tricorn.engines.base import (
-    Constraint,
-    EngineOptions,
-    GenerateRequest,
-    ModelSpec,
-    SamplingParams,
-    TokenDelta,
-)
 from tricorn.engines.llamacpp import binding
 from tricorn.engines.llamacpp.engine import LlamaCppCore
+from tricorn.engines.request import Constraint, GenerateRequest, SamplingParams, TokenDelta
+from tricorn.engines.spec import EngineOptions, ModelSpec
 from tricorn.engines.stepped import SteppedEngine
 from tricorn.errors import (
     EngineGenerateError,
@@ -349,7 +343,8 @@ def test_a_constraint_that_fails_on_the_way_ends_its_request_only(
 TELL_SPIN_COUNT = """
 import ctypes, re, sys
 sys.path.append("src")
-import tricorn.engines.llamacpp.binding
+from tricorn.engines import registry
+registry.create("llamacpp")
 library = re.search(r"/\\S*libgomp\\S*", open("/proc/self/maps").read())
 ctypes.CDLL(library[0]).omp_display_env(1)
 """

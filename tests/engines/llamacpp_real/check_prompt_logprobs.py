@@ -9,16 +9,9 @@ import llama_cpp
 import numpy as np
 import pytest
 
-from tricorn.engines.base import (
-    EngineOptions,
-    FillTokens,
-    GenerateRequest,
-    ModelSpec,
-    SamplingParams,
-    TokenDelta,
-    TokenLogprob,
-)
 from tricorn.engines.llamacpp.engine import LlamaCppCore
+from tricorn.engines.request import GenerateRequest, SamplingParams, TokenDelta, TokenLogprob
+from tricorn.engines.spec import EngineOptions, FillTokens, ModelSpec
 
 MODEL = Path(__file__).parents[3] / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 SPEC = ModelSpec(

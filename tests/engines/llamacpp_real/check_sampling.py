@@ -10,9 +10,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from tricorn.engines.base import SamplingParams
 from tricorn.engines.constraints import Matcher
 from tricorn.engines.llamacpp.sampling import Candidates, Logits, Sampler, token_logprob
+from tricorn.engines.request import SamplingParams, ThoughtLimit
+from tricorn.engines.thoughts import Thought
 
 SIZE = 8
 END = frozenset({6, 7})
@@ -59,6 +60,26 @@ def draws(logits: Logits, count: int = 200, **options: Any) -> list[int]:
         return [made.sample(logits, generated) for generated in range(count)]
     finally:
         made.close()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_thought_is_ended(temperature: float) -> None:
+    """By its tokens, whatever the logits say; a constraint hears of them."""
+    limit = ThoughtLimit(2, "", "34", ((3, 4),), opened=True)
+    matcher = Only(*[{1, 3, 4}] * 6)
+    made = Sampler(
+        CANDIDATES,
+        SamplingParams(temperature=temperature, thought_limit=limit, min_tokens=9),
+        0,
+        vocab_size=SIZE,
+        prompt=[],
+        end_tokens=END,
+        matcher=cast(Matcher, matcher),
+        thought=Thought(limit, lambda token: b"%d" % token),
+    )
+    tokens = [made.sample(row(0, 90), generated) for generated in range(6)]
+    made.close()
+    assert tokens == matcher.accepted == [1, 1, 3, 4, 1, 1]
 
 
 def test_greedy_takes_the_likeliest() -> None:

@@ -13,15 +13,9 @@ from tests.conformance.engines import ENGINES
 from tests.engines.llamacpp_real import tiny_mmproj
 from tests.images import png
 
-from tricorn.engines.base import (
-    ChatPrompt,
-    EngineOptions,
-    GenerateRequest,
-    Image,
-    ModelSpec,
-    SamplingParams,
-)
 from tricorn.engines.llamacpp.engine import LlamaCppCore
+from tricorn.engines.request import ChatPrompt, GenerateRequest, Image, SamplingParams
+from tricorn.engines.spec import EngineOptions, ModelSpec
 from tricorn.engines.stepped import SteppedEngine
 from tricorn.errors import InvalidRequest, ModelLoadFailed
 

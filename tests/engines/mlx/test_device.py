@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tricorn.engines.base import ModelSpec
 from tricorn.engines.fake import FakeCore
 from tricorn.engines.mlx import engine, folder
+from tricorn.engines.spec import ModelSpec
 
 
 class Importing(ModuleType):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tricorn.chat.text import TextStream
-from tricorn.engines.base import GenerateRequest, SamplingParams
 from tricorn.engines.mlx.endings import text_and_end
 from tricorn.engines.mlx.scheduler import Sequence
+from tricorn.engines.request import GenerateRequest, SamplingParams
 
 END = 0
 

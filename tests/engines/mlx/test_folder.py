@@ -71,7 +71,7 @@ def test_where_a_chat_template_may_be(
     tmp_path: Path, files: dict[str, Any], template: str | None
 ) -> None:
     """The file of its own comes first."""
-    assert read(folder(tmp_path, **files)).chat_template == template
+    assert read(folder(tmp_path, **files)).templates.default == template
 
 
 def test_the_size_is_that_of_all_weight_files(tmp_path: Path) -> None:

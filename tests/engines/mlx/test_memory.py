@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tricorn.engines.mlx.memory import (
-    GIB,
-    MIB,
-    CacheCost,
-    Layer,
-    available,
-    context_length,
-    plan,
-)
+from tricorn.engines.mlx.memory import GIB, MIB, CacheCost, Layer, available, context_length, plan
 from tricorn.engines.mlx.options import MlxOptions
 from tricorn.errors import ModelLoadFailed
 from tricorn.hardware.facts import Facts

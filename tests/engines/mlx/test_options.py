@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tricorn.engines.base import EngineOptions
 from tricorn.engines.mlx.options import parse
+from tricorn.engines.spec import EngineOptions
 from tricorn.errors import ModelLoadFailed
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tricorn.engines.base import GenerateRequest, SamplingParams, TokenLogprob
 from tricorn.engines.mlx.memory import CacheCost, Layer
 from tricorn.engines.mlx.prefixes import PrefixCache
 from tricorn.engines.mlx.scheduler import Scheduler, Sequence
 from tricorn.engines.prompt_logprobs import PromptLogprobs
+from tricorn.engines.request import GenerateRequest, SamplingParams, TokenLogprob
 
 COST = CacheCost((Layer(1),))
 PROMPT = list(range(100, 140))

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tricorn.engines.base import Adapter
+from tricorn.engines.spec import Adapter
 from tricorn.engines.vllm.adapters import Adapters
 from tricorn.errors import ModelLoadFailed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tricorn.engines.base import Adapter, EngineOptions
+from tricorn.engines.spec import Adapter, EngineOptions
 from tricorn.engines.vllm.options import (
     AUTO_CONTEXT,
     GIB,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tricorn.engines.base import GenerateRequest, SamplingParams, TokenDelta, TokenLogprob
+from tricorn.engines.request import GenerateRequest, SamplingParams, TokenDelta, TokenLogprob
 from tricorn.engines.vllm.outputs import OutputReader
 from tricorn.engines.vllm.tokens import TokenBytes
 from tricorn.errors import EngineGenerateError

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from tricorn.engines import json_style
-from tricorn.engines.base import Constraint, ConstraintKind, SamplingParams
-from tricorn.engines.vllm.sampling import arguments, sequences, structured
+from tricorn.engines.request import Constraint, ConstraintKind, SamplingParams, ThoughtLimit
+from tricorn.engines.vllm.sampling import arguments, sequences, structured, thinking_budget
 from tricorn.errors import InvalidRequest
 
 
@@ -59,7 +59,8 @@ def test_no_parameter_is_forgotten() -> None:
     special = {"skip_special_tokens", "spaces_between_special_tokens"}
     handed_on = arguments(SamplingParams(), vocab_size=10).keys() - special
     # `thought` changes what becomes of `stop`, `shown_tokens` is what `special` is made of.
-    elsewhere = {"constraint", "thought", "shown_tokens"}
+    elsewhere = {"constraint", "thought", "shown_tokens", "calls"}
+    elsewhere |= {"thinking_budget", "thought_limit"}
     assert handed_on | elsewhere == set(SamplingParams.__struct_fields__)
 
 
@@ -112,3 +113,19 @@ def test_json_is_written_as_on_every_engine(kind: ConstraintKind) -> None:
     schema = '{"type": "object", "x-guidance": {"lenient": true}}'
     found = structured(Constraint(kind, schema if kind == "json_schema" else ""))
     assert json.loads(found["json"]) == {"type": "object", "x-guidance": json_style.OPTIONS}
+
+
+@pytest.mark.parametrize(
+    ("opened", "prompt", "expected"),
+    [
+        (False, [1, 7, 8, 2], 5),
+        (True, [1, 7, 8], 5),
+        (True, [1, 7, 8, 2, 3], 7),
+        (True, [7, 8, 2, 7, 8, 3], 6),  # the last one counts
+        (True, [1], 5),
+    ],
+)
+def test_thinking_budget(opened: bool, prompt: list[int], expected: int) -> None:
+    """vLLM counts from the mark on, wherever the prompt ends."""
+    limit = ThoughtLimit(5, "<t>", "</t>", ((9,),), opened)
+    assert thinking_budget(limit, prompt, [7, 8]) == expected

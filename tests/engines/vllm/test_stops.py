@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tricorn.engines.base import SamplingParams, TokenDelta
+from tricorn.engines.request import CallMarks, SamplingParams, TokenDelta
 from tricorn.engines.vllm.sampling import arguments
 from tricorn.engines.vllm.stops import Stops
 
@@ -38,3 +38,12 @@ def test_control_tokens_are_shown_where_markers_are() -> None:
     shown = arguments(SamplingParams(shown_tokens=(5,)), vocab_size=10)
     assert (shown["skip_special_tokens"], shown["spaces_between_special_tokens"]) == (False, False)
     assert arguments(SamplingParams(), vocab_size=10)["skip_special_tokens"] is True
+
+
+def test_a_call_is_not_stopped() -> None:
+    """Of a request with tools, vLLM is not told of its stop strings."""
+    calling = SamplingParams(stop=("}",), calls=CallMarks(("<c>",), "</c>"))
+    stops = Stops(calling)
+    assert arguments(calling, vocab_size=10)["stop"] == []
+    assert stops.cut(TokenDelta(0, "<c>{}</c>", [1])) == TokenDelta(0, "<c>{}</c>", [1])
+    assert stops.cut(TokenDelta(0, "a}b", [2])) == TokenDelta(0, "a", [2], "stop", "}")

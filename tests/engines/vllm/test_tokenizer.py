@@ -63,14 +63,14 @@ def test_the_id_of_a_name() -> None:
 
 
 def test_chat_template() -> None:
-    """The default where a model has several; None where it has none."""
+    """The default and that for tools where a model has several; None where it has none."""
     vendor = HfTokenizer()
     tokenizer = Tokenizer(vendor)
-    assert tokenizer.chat_template == "plain"
+    assert tokenizer.templates == ("plain", None)
     vendor.chat_template = {"default": "first", "tool_use": "second"}
-    assert tokenizer.chat_template == "first"
+    assert tokenizer.templates == ("first", "second")
     vendor.chat_template = None
-    assert tokenizer.chat_template is None
+    assert tokenizer.templates == (None, None)
 
 
 def test_there_and_back() -> None:

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-from tricorn.chat.tools import harmony, json_formats, pythonic, tagged
-from tricorn.chat.tools.parser import Maker
-
-NAME, ARGUMENTS = "\x00name\x00", "\x00arguments\x00"
-"""In `Format.call`: where the tool's name and the call's arguments are written."""
+from tricorn.chat.tools import gemma, harmony, json_formats, pythonic, tagged
+from tricorn.chat.tools.format import ARGUMENTS, NAME, NUMBER, Format
 
 EMULATED = "emulated"
 """The model's template knows no tools: a system message describes them (`emulation`)."""
 
-
-@dataclass(frozen=True)
-class Format:
-    """Calls are written `first call (between call)* last`."""
-
-    parser: Maker
-    call: str
-    first: str = ""
-    between: str = ""
-    last: str = ""
-    trigger: str = ""
-    """What a call begins with and nothing else does; empty: nothing marks it."""
-    markers: tuple[str, ...] = ()
-    """Texts that are tokens of their own in some vocabularies, and control tokens in others."""
-    arguments: Literal["json", "qwen", "glm", "python"] = "json"
-    parallel: bool = True
-    """An answer may have several calls."""
-    signs: tuple[str, ...] = ()
-    """A template that writes this format has all of these in its text."""
-
-
-_HERMES = '<tool_call>\n{"name": "' + NAME + '", "arguments": ' + ARGUMENTS + "}\n</tool_call>"
+_JSON = '{"name": "' + NAME + '", "arguments": ' + ARGUMENTS + "}"
+_JSON_PARAMETERS = '{"name": "' + NAME + '", "parameters": ' + ARGUMENTS + "}"
 _TAGS = ("<tool_call>", "</tool_call>")
-_DEEPSEEK = (
-    json_formats.DeepSeekParser.FIRST,
-    json_formats.DeepSeekParser.BEGIN,
-    json_formats.DeepSeekParser.NAMED,
-    json_formats.DeepSeekParser.END,
-    json_formats.DeepSeekParser.LAST,
-)
-_FIRST, _BEGIN, _NAMED, _END, _LAST = _DEEPSEEK
+_HERMES = f"<tool_call>\n{_JSON}\n</tool_call>"
+_DEEPSEEK = json_formats.DeepSeekParser
+_DEEPSEEK_MARKERS = (
+    _DEEPSEEK.FIRST, _DEEPSEEK.BEGIN, _DEEPSEEK.NAMED, _DEEPSEEK.END, _DEEPSEEK.LAST
+)  # fmt: skip
+_KIMI = json_formats.KimiParser
+_DSML = f'<｜DSML｜invoke name="{NAME}">\n{ARGUMENTS}</｜DSML｜invoke>'
+_ACTION = '{"tool_call_id": "' + NUMBER + '", "tool_name": "' + NAME + '", "parameters": '
 
 FORMATS: dict[str, Format] = {
     "harmony": Format(
@@ -56,23 +30,66 @@ FORMATS: dict[str, Format] = {
         signs=("<|channel|>", "<|message|>", "functions."),
     ),
     "deepseek": Format(
-        json_formats.DeepSeekParser,
-        f"{_BEGIN}function{_NAMED}{NAME}\n```json\n{ARGUMENTS}\n```{_END}",
-        first=_FIRST,
+        _DEEPSEEK,
+        f"{_DEEPSEEK.BEGIN}function{_DEEPSEEK.NAMED}{NAME}\n```json\n{ARGUMENTS}\n```{_DEEPSEEK.END}",
+        first=_DEEPSEEK.FIRST,
         between="\n",
-        last=_LAST,
-        trigger=_FIRST,
-        markers=_DEEPSEEK,
-        signs=(_BEGIN, "```json"),
+        last=_DEEPSEEK.LAST,
+        trigger=_DEEPSEEK.FIRST,
+        markers=_DEEPSEEK_MARKERS,
+        signs=(_DEEPSEEK.BEGIN, "```json"),
     ),
     "deepseek-v3.1": Format(
-        json_formats.DeepSeekParser,
-        f"{_BEGIN}{NAME}{_NAMED}{ARGUMENTS}{_END}",
-        first=_FIRST,
-        last=_LAST,
-        trigger=_FIRST,
-        markers=_DEEPSEEK,
-        signs=(_BEGIN,),
+        _DEEPSEEK,
+        f"{_DEEPSEEK.BEGIN}{NAME}{_DEEPSEEK.NAMED}{ARGUMENTS}{_DEEPSEEK.END}",
+        first=_DEEPSEEK.FIRST,
+        last=_DEEPSEEK.LAST,
+        trigger=_DEEPSEEK.FIRST,
+        markers=_DEEPSEEK_MARKERS,
+        signs=(_DEEPSEEK.BEGIN,),
+    ),
+    "deepseek-v3.2": Format(
+        tagged.DsmlParser,
+        _DSML,
+        first=tagged.DsmlParser.BEGIN + "\n",
+        between="\n",
+        last="\n" + tagged.DsmlParser.END,
+        trigger=tagged.DsmlParser.BEGIN,
+        markers=("｜DSML｜",),
+        arguments="dsml",
+        signs=("｜DSML｜", "function_calls>"),
+    ),
+    "deepseek-v4": Format(
+        tagged.Dsml4Parser,
+        _DSML,
+        first=tagged.Dsml4Parser.BEGIN + "\n",
+        between="\n",
+        last="\n" + tagged.Dsml4Parser.END,
+        trigger=tagged.Dsml4Parser.BEGIN,
+        markers=("｜DSML｜",),
+        arguments="dsml",
+        signs=("｜DSML｜", "tool_calls>"),
+    ),
+    "kimi-k2": Format(
+        _KIMI,
+        f"{_KIMI.BEGIN}functions.{NAME}:{NUMBER}{_KIMI.NAMED}{ARGUMENTS}{_KIMI.END}",
+        first=_KIMI.FIRST,
+        last=_KIMI.LAST,
+        trigger=_KIMI.FIRST,
+        markers=(_KIMI.FIRST, _KIMI.BEGIN, _KIMI.NAMED, _KIMI.END, _KIMI.LAST),
+        signs=(_KIMI.NAMED,),
+        ids="kimi",
+        named_results=True,
+    ),
+    "cohere": Format(
+        json_formats.CohereParser,
+        f"{_ACTION}{ARGUMENTS}}}",
+        first="<|START_ACTION|>[\n    ",
+        between=",\n    ",
+        last="\n]<|END_ACTION|>",
+        trigger="<|START_ACTION|>",
+        markers=("<|START_ACTION|>", "<|END_ACTION|>"),
+        signs=("<|START_ACTION|>", "tool_name"),
     ),
     "mistral": Format(
         json_formats.MistralParser,
@@ -80,16 +97,114 @@ FORMATS: dict[str, Format] = {
         trigger="[TOOL_CALLS]",
         markers=("[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"),
         signs=("[TOOL_CALLS]", "[ARGS]"),
+        ids="mistral",
     ),
     "mistral-old": Format(
         json_formats.MistralParser,
-        '{"name": "' + NAME + '", "arguments": ' + ARGUMENTS + "}",
+        _JSON,
         first="[TOOL_CALLS] [",
         between=", ",
         last="]",
         trigger="[TOOL_CALLS]",
         markers=("[TOOL_CALLS]",),
         signs=("[TOOL_CALLS]",),
+        ids="mistral",
+    ),
+    "gemma4": Format(
+        gemma.Gemma4Parser,
+        f"<|tool_call>call:{NAME}{{{ARGUMENTS}}}<tool_call|>",
+        trigger="<|tool_call>",
+        markers=("<|tool_call>", "<tool_call|>", gemma.Gemma4Parser.QUOTE),
+        arguments="gemma4",
+        signs=("<|tool_call>", "call:"),
+        named_results=True,
+    ),
+    "functiongemma": Format(
+        gemma.FunctionGemmaParser,
+        f"<start_function_call>call:{NAME}{{{ARGUMENTS}}}<end_function_call>",
+        trigger="<start_function_call>",
+        markers=("<start_function_call>", "<end_function_call>", "<escape>"),
+        arguments="functiongemma",
+        signs=("<start_function_call>", "<escape>"),
+        named_results=True,
+    ),
+    "seed-oss": Format(
+        tagged.SeedParser,
+        f"<seed:tool_call>\n<function={NAME}>\n{ARGUMENTS}</function>\n</seed:tool_call>",
+        between="\n",
+        trigger="<seed:tool_call>",
+        markers=("<seed:tool_call>", "</seed:tool_call>"),
+        arguments="seed",
+        signs=("<seed:tool_call>", "<function="),
+    ),
+    "minimax-m2": Format(
+        tagged.MinimaxParser,
+        f'<invoke name="{NAME}">\n{ARGUMENTS}</invoke>',
+        first="<minimax:tool_call>\n",
+        between="\n",
+        last="\n</minimax:tool_call>",
+        trigger="<minimax:tool_call>",
+        markers=("<minimax:tool_call>", "</minimax:tool_call>"),
+        arguments="minimax",
+        signs=("<minimax:tool_call>", "<invoke name="),
+    ),
+    "minimax-m1": Format(
+        json_formats.ToolCallsParser,
+        _JSON,
+        first="<tool_calls>\n",
+        between="\n",
+        last="\n</tool_calls>",
+        trigger="<tool_calls>",
+        markers=("<tool_calls>", "</tool_calls>"),
+        signs=("<tool_calls>",),
+    ),
+    "hunyuan": Format(
+        json_formats.ToolCallsParser,
+        _JSON,
+        first="<tool_calls>[",
+        between=", ",
+        last="]</tool_calls>",
+        trigger="<tool_calls>",
+        markers=("<tool_calls>", "</tool_calls>"),
+        signs=("<tool_calls>",),
+    ),
+    "internlm": Format(
+        json_formats.InternParser,
+        _JSON,
+        first="<|action_start|><|plugin|>\n",
+        last="<|action_end|>",
+        trigger="<|action_start|><|plugin|>",
+        markers=("<|action_start|>", "<|plugin|>", "<|action_end|>"),
+        # Its models were taught one call an answer.
+        parallel=False,
+        signs=("<|action_start|>", "<|plugin|>"),
+    ),
+    "functools": Format(
+        json_formats.FunctoolsParser,
+        _JSON,
+        first="functools[",
+        between=", ",
+        last="]",
+        trigger="functools[",
+        signs=("functools[",),
+        unmarked_history=True,
+    ),
+    "phi4-mini": Format(
+        json_formats.GraniteParser,
+        f"<|tool_call|>{_JSON}<|/tool_call|>",
+        trigger="<|tool_call|>",
+        markers=("<|tool_call|>", "<|/tool_call|>"),
+        signs=("<|tool_call|>", "<|/tool_call|>"),
+    ),
+    "granite": Format(
+        json_formats.GraniteParser,
+        _JSON,
+        first="<|tool_call|>[",
+        between=", ",
+        last="]",
+        trigger="<|tool_call|>",
+        markers=("<|tool_call|>",),
+        signs=("<|tool_call|>",),
     ),
     "qwen3-coder": Format(
         tagged.QwenCoderParser,
@@ -117,6 +232,16 @@ FORMATS: dict[str, Format] = {
         markers=_TAGS,
         signs=("<tool_call>",),
     ),
+    "granite-3.1": Format(
+        json_formats.HermesParser,
+        _JSON,
+        first="<tool_call>[",
+        between=", ",
+        last="]",
+        trigger="<tool_call>",
+        markers=_TAGS,
+        signs=("<tool_call>",),
+    ),
     "pythonic": Format(
         pythonic.PythonicParser,
         f"{NAME}({ARGUMENTS})",
@@ -129,7 +254,7 @@ FORMATS: dict[str, Format] = {
     ),
     "llama": Format(
         json_formats.LlamaParser,
-        '{"name": "' + NAME + '", "parameters": ' + ARGUMENTS + "}",
+        _JSON_PARAMETERS,
         markers=(json_formats.PYTHON_TAG,),
         # Its templates refuse a conversation in which an answer had several.
         parallel=False,

@@ -13,16 +13,18 @@ from typing import Any
 
 from tricorn.chat.reasoning import HARMONY, TAGS
 from tricorn.chat.tools import arguments
-from tricorn.chat.tools.formats import ARGUMENTS, FORMATS, NAME, Format
+from tricorn.chat.tools.format import ARGUMENTS, NAME, NUMBER, Format
+from tricorn.chat.tools.formats import FORMATS
 from tricorn.chat.tools.rules import ToolRules
 from tricorn.engines import json_style
-from tricorn.engines.base import Constraint
+from tricorn.engines.request import Constraint
 
 MAX_CALLS = 16
 """Calls in one answer; a small model that may go on would go on for ever."""
 
 _SPACE = r"/[ \t\r\n]{0,4}/"
 _ANY = "/(?s:.*)/"
+_DIGITS = "/[0-9]{1,3}/"
 
 
 class Grammar:
@@ -32,7 +34,6 @@ class Grammar:
     def __init__(self, tokens: Mapping[str, int]) -> None:
         self._tokens = tokens
         self._rules: list[str] = []
-        self._marks: dict[str, str] = {}
 
     def text(self, start: str) -> str:
         return "\n".join([f"start: {start}", *self._rules])
@@ -41,30 +42,37 @@ class Grammar:
         self._rules += rules
 
     def literal(self, text: str) -> str:
-        """Items for `text`, with the markers in it as tokens or as text."""
+        """Items for `text`, with the markers in it as tokens or all of it as text.
+
+        Not each marker by itself: a lexer that is to tell this from other text looks at whole
+        literals.
+        """
+        if not text:
+            return ""
+        whole = json.dumps(text, ensure_ascii=False)
         known = [marker for marker in self._tokens if marker in text]
         if not known:
-            return json.dumps(text, ensure_ascii=False) if text else ""
+            return whole
         parts = re.split("(" + "|".join(map(re.escape, known)) + ")", text)
-        return " ".join(
-            self._mark(part) if part in self._tokens else json.dumps(part, ensure_ascii=False)
+        tokens = " ".join(
+            f"<[{self._tokens[part]}]>"
+            if part in self._tokens
+            else json.dumps(part, ensure_ascii=False)
             for part in parts
             if part
         )
-
-    def _mark(self, marker: str) -> str:
-        rule = self._marks.get(marker)
-        if rule is None:
-            rule = self._marks[marker] = f"mark_{len(self._marks)}"
-            self.add(f"{rule}: {json.dumps(marker)} | <[{self._tokens[marker]}]>")
-        return rule
+        return f"({whole} | {tokens})"
 
     def up_to(self, name: str, marker: str) -> str:
         """A rule for any text, `marker` at its end, and none before it."""
         self.add(f"{name}_lazy[lazy]: {_ANY} {json.dumps(marker, ensure_ascii=False)}")
-        if marker not in self._tokens:
+        known = [token for token in self._tokens if token in marker]
+        if not known:
             return f"{name}_lazy"
-        self.add(f"{name}: {name}_lazy | {_ANY} <[{self._tokens[marker]}]>")
+        token = min(known, key=marker.index)
+        before, _, rest = marker.partition(token)
+        head = f"/(?s:.*){_escaped(before)}/"
+        self.add(f"{name}: {name}_lazy | {head} <[{self._tokens[token]}]> {self.literal(rest)}")
         return name
 
     # --- parts of an answer --------------------------------------------------------------------
@@ -87,9 +95,13 @@ class Grammar:
 
     def answer(self, reasoning: str, items: str) -> str:
         """An answer in the place where the model writes it."""
-        if reasoning != HARMONY:
+        if reasoning == HARMONY:
+            return f"{self.literal('<|channel|>final<|message|>')} {items}"
+        tag = TAGS.get(reasoning)
+        if tag is None or tag.answer is None:
             return items
-        return f"{self.literal('<|channel|>final<|message|>')} {items}"
+        begin, end = map(self.literal, tag.answer)
+        return f"({begin} {_SPACE})? {items} ({_SPACE} {end})?"
 
     def calls(
         self,
@@ -103,28 +115,37 @@ class Grammar:
 
         beside_json: the answer may be other JSON instead.
         """
-        every: list[str] = []
         first: list[str] = []
-        """As `every`, behind the format's trigger. The beginning is one literal: a lexer that
-        has to choose between it and free text looks at whole ones."""
+        """Behind the format's trigger. A call's beginning is one literal, with what stands between
+        calls: a lexer that has to choose between it and free text, or the end of all calls, looks
+        at whole ones."""
+        further: list[str] = []
         for number, function in enumerate(functions):
             values = f"arguments_{number}"
-            self.add(*arguments.rules(function, values, form.arguments, param=rules.param))
+            self.add(*arguments.rules(function, values, form.arguments, self, param=rules.param))
             before, _, after = form.call.replace(NAME, function["name"]).partition(ARGUMENTS)
             rest = f"{values} {self.literal(after)}"
             begin = (form.first + before)[len(form.trigger) :]
-            every.append(f"{self.literal(before)} {rest}")
+            further.append(f"{self._head(form.between + before)} {rest}")
             if beside_json and not form.trigger:
                 first.append(f"{_in_tokens(begin)} {rest}")
             else:
-                first.append(f"{self.literal(begin)} {rest}")
-        self.add("call: " + " | ".join(every), "first_call: " + " | ".join(first))
+                first.append(f"{self._head(begin)} {rest}")
+        self.add("first_call: " + " | ".join(first))
         more = ""
         if rules.parallel and form.parallel:
-            more = f"({self.literal(form.between)} call){{0,{MAX_CALLS - 1}}}"
+            self.add("further_call: " + " | ".join(further))
+            more = f"further_call{{0,{MAX_CALLS - 1}}}"
         self.add(f"calls_rest: first_call {more} {self.literal(form.last)}")
         self.add(f"calls: {self.literal(form.trigger)} calls_rest")
         return "calls"
+
+    def _head(self, text: str) -> str:
+        """Items for what stands before a call's arguments."""
+        before, numbered, after = text.partition(NUMBER)
+        if not numbered:
+            return self.literal(text)
+        return f"{self.literal(before)} {_DIGITS} {self.literal(after)}"
 
     def text_or_calls(self, form: Format) -> str:
         """Free text, with calls at its end if any; behind a trigger nothing else may follow."""
@@ -133,8 +154,7 @@ class Grammar:
             begin = r"\s*\[\s*[\w.]+\(" if form.first else r'\s*\{\s*"(name|type|function)"'
             self.add(f"PLAIN: {_ANY} & ~/{begin}(?s:.*)/")
             return "(calls | PLAIN)"
-        inside = re.escape(form.trigger).replace("/", "\\/")
-        self.add(f"PLAIN: {_ANY} & ~/(?s:.*){inside}(?s:.*)/")
+        self.add(f"PLAIN: {_ANY} & ~/(?s:.*){_escaped(form.trigger)}(?s:.*)/")
         return f"({self.up_to('head', form.trigger)} calls_rest | PLAIN)"
 
 
@@ -175,7 +195,15 @@ def constraint(
         after = f"({calls} | {grammar.answer(reasoning, _ANY)})"
     else:
         after = grammar.answer(reasoning, grammar.text_or_calls(form))
-    return Constraint("grammar", grammar.text(f"{before} {after}"), rules.param)
+    # What cannot be enforced of a schema is passed over in tools, unless they are strict.
+    strict = any(function.get("strict") for function in functions)
+    param = rules.param if answer is None or strict else answer.param
+    return Constraint("grammar", grammar.text(f"{before} {after}"), param)
+
+
+def _escaped(text: str) -> str:
+    """As a part of a regular expression."""
+    return re.escape(text).replace("/", "\\/")
 
 
 def _in_tokens(text: str) -> str:

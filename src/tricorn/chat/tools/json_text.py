@@ -1,8 +1,10 @@
-"""Where a JSON value ends, in a text that is still growing."""
+"""JSON in a text that is still growing: where a value ends, and how values are written."""
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 _TURN = re.compile(r'["{}\[\]]')
 _STRING_TURN = re.compile(r'["\\]')
@@ -56,3 +58,19 @@ class ValueEnd:
                 return at
             self._escaped = True
         return at
+
+
+def written(value: Any) -> str:
+    """The JSON of `value`, in characters that can be sent: half of a surrogate pair, which a model
+    may write by its escape, stays one."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if sendable(text) else json.dumps(value)
+
+
+def sendable(text: str) -> bool:
+    """Whether it has an encoding, as halves of surrogate pairs have none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

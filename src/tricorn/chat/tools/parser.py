@@ -9,15 +9,17 @@ from typing import Any
 
 from tricorn.chat.pieces import CallPart, Steps
 from tricorn.chat.reader import Reader
-from tricorn.chat.tools.json_text import ValueEnd
+from tricorn.chat.tools.json_text import ValueEnd, sendable
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_NAME_KEYS = ("name", "function")
 _ARGUMENT_KEYS = ("arguments", "parameters")
 
 
 class ToolParser(Reader):
     """tools: those of the request, in OpenAI's shape."""
+
+    NAME_KEYS: tuple[str, ...] = ("name", "function")
+    """What JSON calls the tool's name."""
 
     def __init__(self, tools: Sequence[Mapping[str, Any]]) -> None:
         self.parameters: dict[str, Mapping[str, Any]] = {
@@ -60,7 +62,7 @@ class ToolParser(Reader):
             if self.buffer[at] == ",":
                 at += 1
                 continue
-            end = yield from self._string_end(at)
+            end = yield from self.string_end(at)
             key = _decoded(self.buffer[at:end]) if end > 0 else None
             at = yield from self.skip_space(end)
             if key is None or not (yield from self.follows(":", at)):
@@ -80,7 +82,7 @@ class ToolParser(Reader):
                 return begun
             value = self.buffer[at:end]
             at = end
-            if key in _NAME_KEYS and name is None:
+            if key in self.NAME_KEYS and name is None:
                 name = _decoded(value)
                 if not name or (known and name not in self.parameters):
                     return False
@@ -129,7 +131,7 @@ class ToolParser(Reader):
                     self.buffer = ""
                 return True
 
-    def _string_end(self, at: int) -> Generator[None, None, int]:
+    def string_end(self, at: int) -> Generator[None, None, int]:
         """The index after the string at `at`; -1 where there is none."""
         if not (yield from self.follows('"', at)):
             return -1
@@ -153,12 +155,12 @@ Maker = Callable[[Sequence[Mapping[str, Any]]], ToolParser]
 
 
 def _decoded(text: str) -> str | None:
-    """The string that JSON text says."""
+    """The string that JSON text says, if that can be sent."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and sendable(value) else None
 
 
 def _as_object(text: str) -> str:

@@ -9,10 +9,12 @@ from collections.abc import Generator
 from typing import Any
 
 from tricorn.chat.pieces import Steps
+from tricorn.chat.tools.json_text import written
 from tricorn.chat.tools.parser import ToolParser
 
 START, END = "<|python_start|>", "<|python_end|>"
 _CALL = re.compile(r"([A-Za-z_][\w.-]*)\(")
+_KEY = re.compile(r"\s*([^\s=,()\[\]{}\"']+)\s*=(?!=)")
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -64,10 +66,10 @@ class PythonicParser(ToolParser):
         end = yield from self._closing(opening)
         if end < 0:
             return -1
-        arguments = _arguments("f" + self.buffer[opening:end])
+        arguments = _arguments(self.buffer[opening + 1 : end - 1])
         if arguments is None:
             return -1
-        self.begin_call(found[1], json.dumps(arguments, ensure_ascii=False))
+        self.begin_call(found[1], arguments)
         return end
 
     def _closing(self, at: int) -> Generator[None, None, int]:
@@ -92,18 +94,55 @@ class PythonicParser(ToolParser):
             at += 1
 
 
-def _arguments(call: str) -> dict[str, Any] | None:
-    """The keyword arguments of a call whose values are literals; None where it is no such call."""
+def _arguments(text: str) -> str | None:
+    """The JSON of keyword arguments whose values are literals; None where they are no such.
+
+    A key is any name that JSON has, also one that is none in Python (`from`).
+    """
+    values: dict[str, Any] = {}
+    at = 0
     try:
-        tree = ast.parse(call, mode="eval").body
-        assert isinstance(tree, ast.Call)
-        if tree.args or any(keyword.arg is None for keyword in tree.keywords):
-            return None
-        values = {str(keyword.arg): _value(keyword.value) for keyword in tree.keywords}
+        while text[at:].strip():
+            key = _KEY.match(text, at)
+            if key is None:
+                return None
+            end = _comma(text, key.end())
+            values[key[1]] = _parsed(text[key.end() : end].strip())
+            at = end + 1
         json.dumps(values, allow_nan=False)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return None
-    return values
+    return written(values)
+
+
+def _comma(text: str, at: int) -> int:
+    """The index of the comma behind the value at `at`, or of the text's end."""
+    depth, quote = 0, ""
+    while at < len(text):
+        char = text[at]
+        if quote:
+            if char == "\\":
+                at += 1
+            elif char == quote:
+                quote = ""
+        elif char in "\"'":
+            quote = char
+        elif char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+        elif char == "," and depth == 0:
+            return at
+        at += 1
+    return len(text)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        # Escapes are not all the same in the two.
+        return json.loads(text)
+    except ValueError:
+        return _value(ast.parse(text, mode="eval").body)
 
 
 def _value(node: ast.expr) -> Any:

@@ -15,9 +15,11 @@ from tricorn.chat import reasoning
 from tricorn.chat.answer_reader import AnswerReader
 from tricorn.chat.pieces import CallPart, Reading
 from tricorn.chat.reasoning import HARMONY
-from tricorn.chat.template import ChatTemplate
+from tricorn.chat.template import ChatTemplate, variables
+from tricorn.chat.tools import call_ids
+from tricorn.chat.tools.format import NAME, Format
 from tricorn.chat.tools.formats import EMULATED, FORMATS
-from tricorn.engines.base import Dialect, LoadedModel
+from tricorn.engines.spec import Dialect, LoadedModel
 from tricorn.errors import RequestError
 
 _TOOL = "look_up_tide"
@@ -44,19 +46,31 @@ def dialect(model: LoadedModel) -> Dialect:
     """What the model's chat template speaks."""
     source = model.chat_template
     if source is None:
-        return Dialect()
-    template = ChatTemplate(source, bos_token=model.bos_token, eos_token=model.eos_token)
-    thoughts = reasoning.find_format(source)
+        return Dialect(chat=False)
+    of_tools = model.tool_template or source
+    template = ChatTemplate(
+        source, bos_token=model.bos_token, eos_token=model.eos_token, for_tools=of_tools
+    )
+    thoughts = reasoning.find_format(source) or reasoning.find_format(of_tools)
+    read = tuple(sorted(variables(source) | variables(of_tools)))
     opening = _opening(template)
     for name, form in FORMATS.items():
-        if "tools" not in source or not all(sign in source for sign in form.signs):
+        if "tools" not in of_tools or not all(sign in of_tools for sign in form.signs):
             continue
         # Some templates write null out as a word, and a few cannot take anything else.
         for as_object, content in product((True, False), ("", None)):
-            turn = _rendered(template, as_object=as_object, content=content)
+            turn = _rendered(template, form, as_object=as_object, content=content)
             if turn is not None and _reads(name, turn, opening):
-                return Dialect(name, as_object, thoughts, empty_content=content == "")
-    return Dialect(EMULATED, True, thoughts, system_role=_takes_system(template))
+                empty = content == ""
+                return Dialect(name, as_object, thoughts, empty_content=empty, variables=read)
+    return Dialect(
+        EMULATED,
+        True,
+        thoughts,
+        system_role=_takes_system(template),
+        chat=template.usable,
+        variables=read,
+    )
 
 
 def conversation(*, as_object: bool, content: str | None) -> list[dict[str, Any]]:
@@ -74,10 +88,12 @@ def conversation(*, as_object: bool, content: str | None) -> list[dict[str, Any]
     ]
 
 
-def _rendered(template: ChatTemplate, *, as_object: bool, content: str | None) -> str | None:
+def _rendered(
+    template: ChatTemplate, form: Format, *, as_object: bool, content: str | None
+) -> str | None:
     """The assistant's turn as the template writes it; None where it refuses the conversation, or
     does not tell the model of the tool."""
-    messages = conversation(as_object=as_object, content=content)
+    messages = call_ids.adapted(conversation(as_object=as_object, content=content), form)
     try:
         text = template.render(messages, tools=_TOOLS, add_generation_prompt=False)
     except RequestError:
@@ -119,6 +135,14 @@ def _reads(name: str, turn: str, opening: str | None) -> bool:
         at = 0
     else:
         at = turn.find(form.trigger) if form.trigger else turn.find(_TOOL)
+        if at < 0 and form.unmarked_history:
+            brace = turn.find("{")
+            turn, at = form.first + turn[brace:], 0
+        # Several formats have the same trigger.
+        if form.trigger and _behind(form.trigger, turn[at:]) != _behind(
+            form.trigger, _written(form)
+        ):
+            return False
     if at < 0:
         return False
     if not form.trigger:
@@ -136,3 +160,12 @@ def _reads(name: str, turn: str, opening: str | None) -> bool:
     except ValueError:
         return False
     return bool(parts) and parts[0].name == _TOOL and arguments == _ARGUMENTS
+
+
+def _written(form: Format) -> str:
+    return (form.first + form.call).replace(NAME, _TOOL)
+
+
+def _behind(trigger: str, text: str) -> str:
+    """The character that comes after it."""
+    return text[len(trigger) :].lstrip()[:1]

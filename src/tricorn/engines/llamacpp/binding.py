@@ -19,9 +19,9 @@ import numpy.typing as npt
 from llguidance import LLTokenizer
 from llguidance.llamacpp import lltokenizer_from_vocab
 
-from tricorn.engines.base import FillTokens
 from tricorn.engines.llamacpp.options import LlamaOptions
 from tricorn.engines.llamacpp.parked import State
+from tricorn.engines.spec import FillTokens
 from tricorn.errors import ModelLoadFailed
 
 log = logging.getLogger("llama.cpp")
@@ -87,7 +87,8 @@ class Model:
         """The chat template, or one that the file has under another name."""
         key = None if name is None else name.encode()
         text = llama_cpp.llama_model_chat_template(self.pointer, key)
-        return text.decode() if text else None
+        # For a few models without one llama.cpp gives the name of a template of its own.
+        return text.decode() if text and b"{" in text else None
 
     def adds_bos(self) -> bool:
         return bool(llama_cpp.llama_vocab_get_add_bos(self.vocab))
@@ -97,18 +98,22 @@ class Model:
         token = getattr(llama_cpp, f"llama_vocab_{kind}")(self.vocab)
         return self._piece(token, special=True).decode(errors="replace") if token >= 0 else ""
 
-    def description(self) -> str:
-        buffer = ctypes.create_string_buffer(256)
-        llama_cpp.llama_model_desc(self.pointer, buffer, 256)
-        return buffer.value.decode(errors="replace")
+    def identity(self) -> dict[str, str | int | None]:
+        """What kind of model it is, in the words of `LoadedModel.details`."""
+        ftype = llama_cpp.llama_ftype_name(llama_cpp.llama_model_ftype(self.pointer))
+        return {
+            "description": self._told(llama_cpp.llama_model_desc),
+            "architecture": self._told(llama_cpp.llama_model_meta_val_str, b"general.architecture"),
+            "parameters": int(llama_cpp.llama_model_n_params(self.pointer)),
+            # It says "(guessed) all F32" where the file does not tell.
+            "quantization": ftype.decode().removeprefix("(guessed) ") if ftype else None,
+        }
 
-    def kv_bytes_per_token(self) -> int:
-        """Of an f16 cache, as if each head had the usual size; exact for plain transformers."""
-        heads = llama_cpp.llama_model_n_head(self.pointer)
-        width = llama_cpp.llama_model_n_embd(self.pointer)
-        kv_heads = llama_cpp.llama_model_n_head_kv(self.pointer)
-        layers = llama_cpp.llama_model_n_layer(self.pointer)
-        return int(2 * 2 * layers * width * kv_heads // max(1, heads))
+    def _told(self, function: Any, *arguments: bytes) -> str | None:
+        """What one of the functions gives that write a text into a buffer."""
+        buffer = ctypes.create_string_buffer(256)
+        length = function(self.pointer, *arguments, buffer, 256)
+        return buffer.value.decode(errors="replace") if length > 0 else None
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         data = text.encode()

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from tricorn.chat.template import ChatTemplate
-from tricorn.engines.base import ChatPrompt, Image, RenderedChat
 from tricorn.engines.llamacpp.pictures import Prompt
+from tricorn.engines.request import ChatPrompt, Image, RenderedChat
 from tricorn.errors import InvalidRequest, RequestError
 
 Form = Callable[[dict[str, Any]], dict[str, Any]]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tricorn.engines.base import InferenceEngine, LoadedModel, ModelSpec
 from tricorn.engines.llamacpp import embedding
 from tricorn.engines.llamacpp.engine import LlamaCppCore
+from tricorn.engines.spec import LoadedModel, ModelSpec
 from tricorn.engines.stepped import SteppedEngine
 
 
@@ -19,7 +19,3 @@ class LlamaCppEngine(SteppedEngine):
         if pooling is not None:
             self._core = embedding.EmbeddingCore(pooling)
         return await super().load(spec)
-
-
-def create() -> InferenceEngine:
-    return LlamaCppEngine()

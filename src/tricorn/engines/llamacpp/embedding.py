@@ -7,25 +7,27 @@ from pathlib import Path
 
 import numpy as np
 
-from tricorn.engines.base import EngineCapabilities, LoadedModel, ModelSpec
-from tricorn.engines.llamacpp import binding, metadata, options
+from tricorn.engines.llamacpp import binding, options
 from tricorn.engines.llamacpp.loaded import resident_bytes
-from tricorn.engines.llamacpp.metadata import PoolingType
 from tricorn.engines.llamacpp.pooled import PoolingContext, pair
 from tricorn.engines.pooling import PoolingQueue, Vectors
 from tricorn.engines.pooling_core import PoolingCore
+from tricorn.engines.spec import EngineCapabilities, LoadedModel, ModelSpec
 from tricorn.errors import ContextLengthExceeded, EngineGenerateError, ModelLoadFailed
 from tricorn.hardware import facts
-
-MAX_DEFAULT_CONTEXT = 8192
-"""A text is computed in one piece, and what that takes of memory grows with the longest one."""
-DEFAULT_MAX_NUM_SEQS = 64
+from tricorn.model_facts import gguf
+from tricorn.model_facts.facts import FileFacts, PoolingType
 
 
 def pooling_of(spec: ModelSpec) -> PoolingType | None:
     """How this model is to pool, by its options or else its file; None: it generates."""
     given: PoolingType | None = options.parse(spec.options, cores=1).pooling_type
-    return given or metadata.pooling_type(Path(spec.path))
+    return given or _told_by_its_file(spec).pooling
+
+
+def _told_by_its_file(spec: ModelSpec) -> FileFacts:
+    """Nothing where it cannot be read: llama.cpp will say why."""
+    return spec.facts or gguf.inspect(Path(spec.path)).facts
 
 
 class EmbeddingCore(PoolingCore):
@@ -35,19 +37,18 @@ class EmbeddingCore(PoolingCore):
     def open(self, spec: ModelSpec) -> LoadedModel:
         path = Path(spec.path)
         ranks = self._pooling_type == "rank"
-        if ranks and not metadata.has_classifier(path):
+        if ranks and not _told_by_its_file(spec).classifier:
             raise ModelLoadFailed(
                 f"{path.name} is no reranker: it has no classifier to rank texts with"
             )
         cores = facts.cpu_and_memory().physical_cores or 1
         chosen = options.parse(spec.options, cores=cores, device=spec.device)
         self._model = binding.Model(path, chosen)
-        trained = self._model.context_trained
-        self._context_length = min(
-            spec.options.context_length or MAX_DEFAULT_CONTEXT, trained or MAX_DEFAULT_CONTEXT
+        self._context_length = options.pooling_context(
+            spec.options.context_length, self._model.context_trained
         )
         tokens = max(self._context_length, chosen.n_batch)
-        slots = min(spec.options.max_num_seqs or DEFAULT_MAX_NUM_SEQS, binding.max_slots())
+        slots = min(spec.options.max_num_seqs or options.DEFAULT_POOLING_SEQS, binding.max_slots())
         self._context = PoolingContext(
             self._model, chosen, self._pooling_type, tokens=tokens, slots=slots
         )
@@ -65,7 +66,7 @@ class EmbeddingCore(PoolingCore):
             adds_bos=self._model.adds_bos(),
             memory_bytes=resident_bytes(),
             details={
-                "description": self._model.description(),
+                **self._model.identity(),
                 "threads": chosen.threads_batch,
                 "pooling": self._pooling_type,
                 "batch_tokens": tokens,

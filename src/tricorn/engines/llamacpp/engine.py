@@ -8,19 +8,9 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from tricorn.chat.text import TextStream
-from tricorn.engines.base import (
-    ChatPrompt,
-    EngineStats,
-    FinishReason,
-    GenerateRequest,
-    LoadedModel,
-    ModelSpec,
-    RenderedChat,
-    TokenDelta,
-    TokenLogprob,
-)
+from tricorn.engines.base import EngineStats
 from tricorn.engines.constraints import ConstraintCompiler, Matcher
-from tricorn.engines.llamacpp import binding, options
+from tricorn.engines.llamacpp import binding, footprint, options
 from tricorn.engines.llamacpp.kv import KvCache
 from tricorn.engines.llamacpp.loaded import loaded_model
 from tricorn.engines.llamacpp.pictures import Picture
@@ -28,9 +18,20 @@ from tricorn.engines.llamacpp.sampling import Candidates, Sampler, token_logprob
 from tricorn.engines.llamacpp.scheduler import Chunk, Scheduler, Sequence
 from tricorn.engines.llamacpp.vision import open_vision
 from tricorn.engines.prompt_logprobs import rows_at_once, tell, to_begin
+from tricorn.engines.request import (
+    ChatPrompt,
+    FinishReason,
+    GenerateRequest,
+    RenderedChat,
+    TokenDelta,
+    TokenLogprob,
+)
+from tricorn.engines.spec import LoadedModel, ModelSpec
 from tricorn.engines.stepped import EngineCore, StepOutput
+from tricorn.engines.thoughts import Thought
 from tricorn.errors import EngineGenerateError, InvalidRequest, ModelLoadFailed
 from tricorn.hardware import facts
+from tricorn.model_facts import gguf
 
 WORTH_ABORTING = 64
 """Prompt tokens in a step from which on it is cut short; a shorter one is over soon anyway, and the
@@ -52,7 +53,9 @@ class LlamaCppCore(EngineCore):
             spec.options.context_length,
             chosen.kv_tokens,
             trained=self._model.context_trained,
-            bytes_per_token=self._model.kv_bytes_per_token(),
+            bytes_per_token=footprint.bytes_per_token(
+                spec.facts or gguf.inspect(Path(spec.path)).facts, chosen
+            ),
             available_bytes=machine.memory_available,
         )
         max_running = spec.options.max_num_seqs or options.DEFAULT_MAX_NUM_SEQS
@@ -140,7 +143,7 @@ class LlamaCppCore(EngineCore):
                 index,
                 list(request.prompt_token_ids),
                 matcher=matcher,
-                text=TextStream(request.sampling.stop, thought=request.sampling.thought),
+                text=TextStream.of(request.sampling),
                 pictures=request.rendered or (),
             )
             for index, matcher in enumerate(matchers)
@@ -317,6 +320,7 @@ class LlamaCppCore(EngineCore):
         return text, None, None
 
     def _sampler(self, sequence: Sequence) -> Sampler:
+        limit = sequence.request.sampling.thought_limit
         return Sampler(
             self._candidates,
             sequence.request.sampling,
@@ -325,6 +329,7 @@ class LlamaCppCore(EngineCore):
             prompt=[token for token in sequence.request.prompt_token_ids if token >= 0],
             end_tokens=self._model.end_tokens,
             matcher=sequence.matcher,
+            thought=None if limit is None else Thought(limit, self._name),
         )
 
     def _end(self, sequence: Sequence) -> None:

@@ -18,16 +18,10 @@ import numpy as np
 from llama_cpp import mtmd_cpp
 
 from tricorn.chat.image_facts import image_facts
-from tricorn.engines.base import Image
 from tricorn.engines.llamacpp.binding import Model, on_log
 from tricorn.engines.llamacpp.options import LlamaOptions
-from tricorn.engines.llamacpp.pictures import (
-    Embeddings,
-    Picture,
-    Prompt,
-    identity,
-    placeholders,
-)
+from tricorn.engines.llamacpp.pictures import Embeddings, Picture, Prompt, identity, placeholders
+from tricorn.engines.request import Image
 from tricorn.errors import EngineGenerateError, InvalidRequest, ModelLoadFailed
 
 KEPT_BYTES = 256 << 20

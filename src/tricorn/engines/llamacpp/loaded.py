@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tricorn.engines.base import EngineCapabilities, LoadedModel
+from tricorn.engines.chat_templates import TOOL_USE
 from tricorn.engines.llamacpp.binding import Context, Model
 from tricorn.engines.llamacpp.options import LlamaOptions
+from tricorn.engines.spec import EngineCapabilities, LoadedModel
 
 
 def loaded_model(
@@ -36,14 +37,16 @@ def loaded_model(
             prompt_logprobs=True,
             fill_in_middle=fill_tokens is not None,
             vision=sees,
+            thinking_budget=True,
         ),
         chat_template=model.template(),
+        tool_template=model.template(TOOL_USE),
         bos_token=model.special_token("bos"),
         eos_token=model.special_token("eos"),
         adds_bos=model.adds_bos(),
         memory_bytes=resident_bytes(),
         details={
-            "description": model.description(),
+            **model.identity(),
             "threads": chosen.threads,
             "kv_tokens": context.cells,
             "kv_type": f"{chosen.type_k}/{chosen.type_v}",

@@ -7,14 +7,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from tricorn.engines.base import EngineOptions
-from tricorn.engines.llamacpp.metadata import PoolingType
+from tricorn.engines.spec import EngineOptions
 from tricorn.errors import ModelLoadFailed
+from tricorn.model_facts.facts import PoolingType
 
 KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 
 MAX_DEFAULT_CONTEXT = 16384
+MAX_DEFAULT_TEXT = 8192
+"""Of models that pool: a text is computed in one piece, and what that takes of memory grows with
+the longest one."""
 DEFAULT_MAX_NUM_SEQS = 16
+DEFAULT_POOLING_SEQS = 64
 DEFAULT_PREFILL_BUDGET = 128
 
 
@@ -96,6 +100,11 @@ def kv_size(
     cells = kv_tokens or max(context, min(4 * context, affordable))
     cells = -(-cells // 256) * 256
     return min(context, cells), cells
+
+
+def pooling_context(wanted: int | None, trained: int | None) -> int:
+    """The longest text, in tokens, for a model that pools."""
+    return min(wanted or MAX_DEFAULT_TEXT, trained or MAX_DEFAULT_TEXT)
 
 
 def parked_bytes(cache_ram: int | None, *, available_bytes: int | None) -> int:

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tricorn.engines.llamacpp.binding import DecodeError, Model
-from tricorn.engines.llamacpp.metadata import NAMES, PoolingType
 from tricorn.engines.llamacpp.options import LlamaOptions
 from tricorn.errors import ModelLoadFailed
+from tricorn.model_facts.facts import PoolingType
+from tricorn.model_facts.gguf import POOLING
 
-_NUMBERS = {name: number for number, name in NAMES.items()}
+_NUMBERS = {name: number for number, name in POOLING.items()}
 
 
 class PoolingContext:

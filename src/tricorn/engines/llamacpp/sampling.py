@@ -14,8 +14,9 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
-from tricorn.engines.base import SamplingParams, TokenLogprob
 from tricorn.engines.constraints import Matcher
+from tricorn.engines.request import SamplingParams, TokenLogprob
+from tricorn.engines.thoughts import Thought
 
 Logits = npt.NDArray[np.float32]
 
@@ -49,6 +50,7 @@ class Sampler:
     end_tokens: ids that end an answer; they may not come before `min_tokens` were generated, nor
         ever with `ignore_eos`; except where a finished constraint leaves nothing else.
     matcher: of the sequence's constraint.
+    thought: where it may have only so many tokens.
     """
 
     def __init__(
@@ -61,10 +63,12 @@ class Sampler:
         prompt: list[int],
         end_tokens: frozenset[int],
         matcher: Matcher | None = None,
+        thought: Thought | None = None,
     ) -> None:
         self._candidates = candidates
         self._sampling = sampling
         self._matcher = matcher
+        self._thought = thought
         self._never = sorted(end_tokens) if sampling.ignore_eos else []
         self._not_yet = sorted({*end_tokens, *sampling.stop_token_ids})
         self._chain: int | None = None
@@ -81,17 +85,24 @@ class Sampler:
 
         EngineGenerateError where the constraint cannot be followed further.
         """
+        forced = None if self._thought is None else self._thought.forced()
+        token = self._choose(logits, generated) if forced is None else forced
+        if self._chain is not None:
+            llama_cpp.llama_sampler_accept(self._chain, token)
+        if self._matcher is not None:
+            self._matcher.accept(token)
+        if self._thought is not None:
+            self._thought.took(token)
+        return token
+
+    def _choose(self, logits: Logits, generated: int) -> int:
         if self._matcher is not None:
             logits = logits.copy()
             self._matcher.mask(logits)
         banned = self._not_yet if generated < self._sampling.min_tokens else self._never
         if self._chain is None:
-            token = self._likeliest(logits, banned)
-        else:
-            token = self._draw(self._chain, logits, banned)
-        if self._matcher is not None:
-            self._matcher.accept(token)
-        return token
+            return self._likeliest(logits, banned)
+        return self._draw(self._chain, logits, banned)
 
     def _likeliest(self, logits: Logits, banned: list[int]) -> int:
         # Most often it is none of the banned ones, and nothing has to be copied.
@@ -102,9 +113,7 @@ class Sampler:
         logits = _without(logits, banned)
         # A sampler may pick a token of probability zero, once in a very long while.
         only = None if self._matcher is None else np.flatnonzero(logits > -np.inf)
-        token = self._candidates.sample(chain, logits, only)
-        llama_cpp.llama_sampler_accept(chain, token)
-        return token
+        return self._candidates.sample(chain, logits, only)
 
     def close(self) -> None:
         if self._chain is not None:

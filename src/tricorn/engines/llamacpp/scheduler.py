@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tricorn.chat.text import TextStream
-from tricorn.engines.base import GenerateRequest
 from tricorn.engines.llamacpp.kv import KvCache, Slot
 from tricorn.engines.llamacpp.pictures import Picture, alike, picture_at
 from tricorn.engines.prefix import SHARING_WORTH, common_prefix
 from tricorn.engines.prompt_logprobs import PromptLogprobs
+from tricorn.engines.request import GenerateRequest
 from tricorn.engines.waiting import WaitingLine, first_to_yield
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from tricorn.chat.template import ChatTemplate
+from tricorn.engines.chat_templates import TOOL_USE
 from tricorn.engines.llamacpp import mmproj
 from tricorn.engines.llamacpp.binding import Model
 from tricorn.engines.llamacpp.chats import Chats
@@ -39,7 +40,9 @@ def open_vision(path: Path, model: Model, chosen: LlamaOptions) -> Vision:
     bos, eos = model.special_token("bos"), model.special_token("eos")
     tokenize = partial(model.tokenize, add_special=False, parse_special=True)
     chats = Chats(
-        ChatTemplate(model.template(), bos_token=bos, eos_token=eos),
+        ChatTemplate(
+            model.template(), bos_token=bos, eos_token=eos, for_tools=model.template(TOOL_USE)
+        ),
         eye,
         tokenize,
         tokenize(bos) if model.adds_bos() and bos else [],

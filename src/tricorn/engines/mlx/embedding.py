@@ -10,12 +10,12 @@ from typing import Any
 
 import mlx.core as mx
 
-from tricorn.engines.base import EngineCapabilities, LoadedModel, ModelSpec
 from tricorn.engines.mlx import folder, options
 from tricorn.engines.mlx.folder import ModelFolder
 from tricorn.engines.mlx.tokenizer import Tokenizer
 from tricorn.engines.pooling import PoolingQueue, Vectors
 from tricorn.engines.pooling_core import PoolingCore
+from tricorn.engines.spec import EngineCapabilities, LoadedModel, ModelSpec
 from tricorn.errors import EngineGenerateError, ModelLoadFailed
 
 BATCH = 16
@@ -82,7 +82,11 @@ class EmbeddingCore(PoolingCore):
             eos_token=files.eos_token,
             adds_bos=self._tokenizer.adds_bos,
             memory_bytes=int(mx.get_active_memory()),
-            details={"description": files.model_type, "quantization": files.quantization},
+            details={
+                "description": files.model_type,
+                "architecture": files.model_type,
+                "quantization": files.quantization,
+            },
             dimensions=len(first),
             shorter_dimensions=matryoshka if isinstance(matryoshka, tuple) else None,
         )

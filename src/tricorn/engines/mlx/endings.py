@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tricorn.engines.base import FinishReason
 from tricorn.engines.mlx.scheduler import Sequence
+from tricorn.engines.request import FinishReason
 
 
 def text_and_end(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from tricorn.engines.base import InferenceEngine, LoadedModel, ModelSpec
+from tricorn.engines.base import InferenceEngine
 from tricorn.engines.mlx import folder
+from tricorn.engines.spec import LoadedModel, ModelSpec
 from tricorn.engines.stepped import EngineCore, SteppedEngine
 
 

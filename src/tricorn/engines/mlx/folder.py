@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tricorn.engines.chat_templates import Templates, in_folder
 from tricorn.errors import ModelLoadFailed
 
 
@@ -21,7 +22,7 @@ class ModelFolder:
     """Tokens; None where config.json doesn't say."""
     end_tokens: frozenset[int]
     """Ids that config.json and generation_config.json name as ends of an answer."""
-    chat_template: str | None
+    templates: Templates
     bos_token: str
     eos_token: str
     quantization: str | None
@@ -58,7 +59,7 @@ def read(path: Path) -> ModelFolder:
             for source in (config, _text_config(config), _object(path / "generation_config.json"))
             for token in _ids(source.get("eos_token_id"))
         ),
-        chat_template=_chat_template(path, tokenizer_config),
+        templates=in_folder(path, _object),
         bos_token=_token_text(special.get("bos_token")),
         eos_token=_token_text(special.get("eos_token")),
         quantization=_quantization(config),
@@ -114,20 +115,6 @@ def _token_text(value: Any) -> str:
     if isinstance(value, Mapping):
         value = value.get("content")
     return value if isinstance(value, str) else ""
-
-
-def _chat_template(path: Path, tokenizer_config: dict[str, Any]) -> str | None:
-    beside = path / "chat_template.jinja"
-    if beside.is_file():
-        return beside.read_text(encoding="utf-8")
-    template = tokenizer_config.get("chat_template")
-    if template is None:
-        template = _object(path / "chat_template.json").get("chat_template")
-    if isinstance(template, list):
-        # Several, each with a name; `default` is the one for plain chats.
-        named = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
-        template = named.get("default")
-    return template if isinstance(template, str) else None
 
 
 def _quantization(config: dict[str, Any]) -> str | None:

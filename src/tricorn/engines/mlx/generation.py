@@ -10,15 +10,7 @@ from time import monotonic
 
 from tricorn.chat.text import TextStream
 from tricorn.engines import fill
-from tricorn.engines.base import (
-    EngineCapabilities,
-    EngineStats,
-    GenerateRequest,
-    LoadedModel,
-    ModelSpec,
-    SamplingParams,
-    TokenDelta,
-)
+from tricorn.engines.base import EngineStats
 from tricorn.engines.mlx import folder, memory, model, options
 from tricorn.engines.mlx.endings import text_and_end
 from tricorn.engines.mlx.pace import TELLING, Pace
@@ -28,7 +20,10 @@ from tricorn.engines.mlx.scheduler import Admission, Scheduler, Sequence
 from tricorn.engines.mlx.scoring import PromptScorer
 from tricorn.engines.mlx.tokenizer import Tokenizer
 from tricorn.engines.prompt_logprobs import tell, to_begin
+from tricorn.engines.request import GenerateRequest, SamplingParams, TokenDelta
+from tricorn.engines.spec import EngineCapabilities, LoadedModel, ModelSpec
 from tricorn.engines.stepped import EngineCore, StepOutput
+from tricorn.engines.thoughts import Thought
 from tricorn.errors import InvalidRequest
 from tricorn.hardware import facts
 
@@ -81,7 +76,7 @@ class GenerationCore(EngineCore):
         )
         self._scorer = PromptScorer(
             self._batches,
-            lambda token: self._tokenizer.detokenize([token]),
+            self._whole,
             vocab_size=self._model.vocab_size,
         )
         self._by_uid: dict[int, Sequence] = {}
@@ -94,15 +89,20 @@ class GenerationCore(EngineCore):
             vocab_size=self._model.vocab_size,
             max_num_seqs=max_running,
             capabilities=EngineCapabilities(
-                constraints=True, prompt_logprobs=True, fill_in_middle=fill_tokens is not None
+                constraints=True,
+                prompt_logprobs=True,
+                fill_in_middle=fill_tokens is not None,
+                thinking_budget=True,
             ),
-            chat_template=files.chat_template,
+            chat_template=files.templates.default,
+            tool_template=files.templates.for_tools,
             bos_token=files.bos_token,
             eos_token=files.eos_token,
             adds_bos=self._tokenizer.adds_bos,
             memory_bytes=model.memory_in_use(),
             details={
                 "description": files.model_type,
+                "architecture": files.model_type,
                 "device": "gpu" if metal else "cpu",
                 "dtype": self._model.dtype,
                 "quantization": files.quantization,
@@ -141,7 +141,7 @@ class GenerationCore(EngineCore):
         sequences = []
         for index, matcher in enumerate(matchers):
             sampler = self._sampler(request.sampling, index, prompt, matcher)
-            text = TextStream(request.sampling.stop, thought=request.sampling.thought)
+            text = TextStream.of(request.sampling)
             sequences.append(Sequence(request, index, list(prompt), sampler=sampler, text=text))
         for sequence in to_begin(request, sequences):
             self._scheduler.add(sequence)
@@ -153,6 +153,7 @@ class GenerationCore(EngineCore):
         prompt: list[int],
         matcher: Matcher | None = None,
     ) -> Sampler:
+        limit = sampling.thought_limit
         return Sampler(
             sampling,
             index,
@@ -160,7 +161,11 @@ class GenerationCore(EngineCore):
             prompt=prompt,
             end_tokens=self._tokenizer.end_tokens,
             matcher=matcher,
+            thought=None if limit is None else Thought(limit, self._whole),
         )
+
+    def _whole(self, token: int) -> bytes:
+        return self._tokenizer.detokenize([token])
 
     def abort(self, request_id: str) -> None:
         for sequence in self._scheduler.of_request(request_id):

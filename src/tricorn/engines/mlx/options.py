@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from tricorn.engines.base import EngineOptions
+from tricorn.engines.spec import EngineOptions
 from tricorn.errors import ModelLoadFailed
 
 DEFAULT_MAX_NUM_SEQS = 16

@@ -20,7 +20,8 @@ import mlx.core as mx
 import numpy as np
 import numpy.typing as npt
 
-from tricorn.engines.base import SamplingParams, TokenLogprob
+from tricorn.engines.request import SamplingParams, TokenLogprob
+from tricorn.engines.thoughts import Thought
 from tricorn.errors import TricornError
 
 WARM_UP = SamplingParams(
@@ -59,6 +60,7 @@ class Sampler:
     prompt: token ids that the repetition penalty sees besides the generated ones.
     end_tokens: ids that end an answer; they may not come before `min_tokens` were generated, nor
         ever with `ignore_eos`.
+    thought: where it may have only so many tokens.
     """
 
     def __init__(
@@ -70,8 +72,12 @@ class Sampler:
         prompt: list[int],
         end_tokens: frozenset[int],
         matcher: Matcher | None = None,
+        thought: Thought | None = None,
     ) -> None:
         self._sampling = sampling
+        self._thought = thought
+        self._untold: list[Any] = []
+        """Tokens that the thought does not know of yet."""
         self._vocab_size = vocab_size
         self._matcher = matcher
         self.error: TricornError | None = None
@@ -86,7 +92,13 @@ class Sampler:
         seed = secrets.randbits(32) if sampling.seed is None else sampling.seed + index
         self._key = mx.random.key(seed & 0xFFFFFFFF)
         self.changes = bool(
-            never or not_yet or sampling.logit_bias or self._repeats or self._counted or matcher
+            never
+            or not_yet
+            or sampling.logit_bias
+            or self._repeats
+            or self._counted
+            or matcher
+            or thought
         )
         self.plain = not self.changes and sampling.temperature == 0 and sampling.logprobs is None
         self._steps = 0
@@ -119,6 +131,8 @@ class Sampler:
         token = self._choose(logprobs)
         self._steps += 1
         self._last = token
+        if self._thought is not None:
+            self._untold.append(token)
         if self._counts is not None:
             self._counts = self._counts.at[token].add(1.0)
         drawn = _Drawn(token)
@@ -170,6 +184,9 @@ class Sampler:
         early = self._steps < self._sampling.min_tokens
         banned = self._not_yet if early else self._never
         outside = self._outside_constraint()
+        forced = self._forced()
+        if forced is not None:
+            return ~self._marked({forced})
         if outside is None:
             return banned if banned.any() else None
         both = outside | banned
@@ -190,6 +207,19 @@ class Sampler:
             return None
         outside: npt.NDArray[np.bool_] = mask < 0
         return outside
+
+    def _forced(self) -> int | None:
+        """The token that ends a thought, where that is due."""
+        thought = self._thought
+        # To know the last token is to wait for it, so that is put off as long as possible.
+        if thought is None or self._steps < thought.patience:
+            return None
+        for token in self._untold:
+            thought.took(int(token.item()))
+        self._untold = []
+        if thought.over:
+            self._thought = None
+        return thought.forced()
 
     def _choose(self, logprobs: Any) -> Any:
         s = self._sampling

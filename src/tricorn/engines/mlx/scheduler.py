@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tricorn.chat.text import TextStream
-from tricorn.engines.base import GenerateRequest
 from tricorn.engines.mlx.memory import CacheCost
 from tricorn.engines.mlx.prefixes import Prefix, PrefixCache, usable_prefix
 from tricorn.engines.prefix import SHARING_WORTH
 from tricorn.engines.prompt_logprobs import PromptLogprobs
+from tricorn.engines.request import GenerateRequest
 from tricorn.engines.waiting import WaitingLine, first_to_yield
 
 AHEAD = 64

@@ -8,10 +8,10 @@ from typing import Any
 
 import mlx.core as mx
 
-from tricorn.engines.base import TokenLogprob
 from tricorn.engines.mlx.model import Batches, Cache
 from tricorn.engines.mlx.scheduler import Sequence
 from tricorn.engines.prompt_logprobs import rows_at_once
+from tricorn.engines.request import TokenLogprob
 
 
 class PromptScorer:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tricorn.engines.base import Adapter
+from tricorn.engines.spec import Adapter
 
 T = TypeVar("T")
 

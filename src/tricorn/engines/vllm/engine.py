@@ -11,20 +11,16 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tricorn.engines import fill
-from tricorn.engines.base import (
-    Adapter,
+from tricorn.engines.base import EngineStats, InferenceEngine
+from tricorn.engines.request import (
     ChatPrompt,
     Embeddings,
-    EngineCapabilities,
-    EngineStats,
     GenerateRequest,
-    InferenceEngine,
-    LoadedModel,
-    ModelSpec,
     RenderedChat,
     Scores,
     TokenDelta,
 )
+from tricorn.engines.spec import Adapter, EngineCapabilities, LoadedModel, ModelSpec
 from tricorn.engines.vllm import options
 from tricorn.engines.vllm.adapters import Adapters
 from tricorn.engines.vllm.outputs import OutputReader
@@ -83,8 +79,10 @@ class VllmEngine(InferenceEngine):
                 adapters=lora is not None,
                 park=self._runtime.can_park,
                 vision="generate" in tasks and self._runtime.sees(),
+                thinking_budget="generate" in tasks and self._runtime.ends_thoughts,
             ),
-            chat_template=self._tokenizer.chat_template,
+            chat_template=self._tokenizer.templates.default,
+            tool_template=self._tokenizer.templates.for_tools,
             bos_token=self._tokenizer.bos_token,
             eos_token=self._tokenizer.eos_token,
             adds_bos=self._tokenizer.adds_bos(),
@@ -94,6 +92,7 @@ class VllmEngine(InferenceEngine):
                 "vllm": self._runtime.version,
                 "device": str(config.device_config.device_type),
                 "dtype": str(model.dtype).removeprefix("torch."),
+                "architecture": getattr(model.hf_config, "model_type", None),
                 "quantization": model.quantization,
                 "kv_tokens": (cache.num_gpu_blocks or 0) * (cache.block_size or 0),
                 "kv_type": str(cache.cache_dtype),

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from tricorn.engines.base import Adapter, EngineOptions
+from tricorn.engines.spec import Adapter, EngineOptions
 from tricorn.errors import ModelLoadFailed
 
 GIB = 1 << 30
@@ -35,6 +35,7 @@ def engine_args(
     can_sleep: bool = False,
     memory_available: int | None = None,
     adapters: Sequence[Adapter] = (),
+    thoughts: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
     """What `AsyncEngineArgs` is made from. ModelLoadFailed names what it does not know.
 
@@ -43,6 +44,7 @@ def engine_args(
     on_cpu: this build of vLLM computes on the CPU.
     can_sleep: this platform has vLLM's sleep mode, by which a model is parked.
     memory_available: bytes of main memory; None where that is unknown.
+    thoughts: what they begin and end with, where the model's template knows some.
     """
     for name in options.engine_args:
         if name not in known:
@@ -64,6 +66,10 @@ def engine_args(
         # Unasked, vLLM would take nearly all the memory there is.
         kv_bytes = min(MAX_DEFAULT_KV_BYTES, max(GIB, (memory_available or 0) // 8))
         args["kv_cache_memory_bytes"] = kv_bytes
+    if thoughts is not None:
+        # Without it vLLM ends no thoughts.
+        begin, end = thoughts
+        args["reasoning_config"] = {"reasoning_start_str": begin, "reasoning_end_str": end}
     if can_sleep:
         args["enable_sleep_mode"] = True
     if options.max_num_seqs is not None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from tricorn.engines.base import FinishReason, GenerateRequest, TokenDelta, TokenLogprob
+from tricorn.engines.request import FinishReason, GenerateRequest, TokenDelta, TokenLogprob
 from tricorn.engines.vllm.sampling import sequences
 from tricorn.engines.vllm.tokens import TokenBytes
 from tricorn.errors import EngineGenerateError

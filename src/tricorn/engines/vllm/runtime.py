@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 import vllm
 from vllm import PoolingParams, SamplingParams, TokensPrompt
+from vllm.config.reasoning import ReasoningConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMClientError
 from vllm.lora.request import LoRARequest
@@ -27,7 +28,10 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.exceptions import EngineGenerateError as VllmGenerateError
 from vllm.v1.metrics.loggers import StatLoggerBase
 
-from tricorn.engines.base import Adapter, ChatPrompt, GenerateRequest, ModelSpec, RenderedChat
+from tricorn.chat.reasoning import thoughts
+from tricorn.engines.chat_templates import in_folder
+from tricorn.engines.request import ChatPrompt, GenerateRequest, RenderedChat
+from tricorn.engines.spec import Adapter, ModelSpec
 from tricorn.engines.vllm import adapter_shapes, options, sampling, sleep, vision
 from tricorn.engines.vllm.failure import StandardError, root_cause
 from tricorn.engines.vllm.outputs import Output
@@ -71,6 +75,7 @@ class Runtime:
             can_sleep=_can_sleep(),
             memory_available=memory_available,
             adapters=spec.adapters,
+            thoughts=thoughts(in_folder(Path(spec.path)).default or ""),
         )
         try:
             self._llm = _started(given, stats)
@@ -90,6 +95,17 @@ class Runtime:
             self._sleep_level,
             weight_bytes=spec.size_bytes,
             memory_available=memory_available,
+        )
+
+    @property
+    def ends_thoughts(self) -> bool:
+        """Whether it can be told how long a thought may be. vLLM looks for tokens: marks that are
+        several may be written with others."""
+        known = self.config.reasoning_config
+        return (
+            known is not None
+            and known.enabled
+            and len(known.reasoning_start_token_ids) == len(known.reasoning_end_token_ids) == 1
         )
 
     async def tasks(self) -> Sequence[str]:
@@ -162,6 +178,7 @@ class Runtime:
         with _translated(constraint.param if constraint else None):
             params = SamplingParams(
                 **sampling.arguments(request.sampling, vocab_size=vocab_size),
+                thinking_token_budget=self._thinking_budget(request),
                 prompt_logprobs=request.prompt_logprobs,
                 output_kind=RequestOutputKind.DELTA,
                 structured_outputs=(
@@ -181,6 +198,13 @@ class Runtime:
             async with contextlib.aclosing(outputs):
                 async for output in outputs:
                     yield output
+
+    def _thinking_budget(self, request: GenerateRequest) -> int | None:
+        limit = request.sampling.thought_limit
+        if limit is None:
+            return None
+        begin = self.config.reasoning_config.reasoning_start_token_ids
+        return sampling.thinking_budget(limit, request.prompt_token_ids, begin)
 
     async def pool(
         self,
@@ -274,7 +298,9 @@ def _with_configs(given: dict[str, Any]) -> dict[str, Any]:
     made = dict(given)
     for field in dataclasses.fields(AsyncEngineArgs):
         value = given.get(field.name)
-        if isinstance(value, dict) and field.default_factory is not dataclasses.MISSING:
+        if field.name == "reasoning_config" and isinstance(value, dict):
+            made[field.name] = ReasoningConfig(**value)
+        elif isinstance(value, dict) and field.default_factory is not dataclasses.MISSING:
             kind = type(field.default_factory())
             if dataclasses.is_dataclass(kind):
                 made[field.name] = kind(**value)

@@ -7,10 +7,11 @@ request (which would all be the same), and `top_p=0`.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tricorn.engines import json_style
-from tricorn.engines.base import Constraint, SamplingParams
+from tricorn.engines.request import Constraint, SamplingParams, ThoughtLimit
 from tricorn.engines.vllm import stops
 from tricorn.errors import InvalidRequest
 
@@ -74,3 +75,17 @@ def structured(constraint: Constraint) -> dict[str, Any]:
             return {"choice": json.loads(constraint.value)}
         case kind:
             return {kind: constraint.value}
+
+
+def thinking_budget(limit: ThoughtLimit, prompt: Sequence[int], begin: Sequence[int]) -> int:
+    """`thinking_token_budget`. begin: the tokens that begin a thought.
+
+    vLLM counts what stands behind them in the prompt too.
+    """
+    if not limit.opened:
+        return limit.tokens
+    size = len(begin)
+    for at in range(len(prompt) - size, -1, -1):
+        if list(prompt[at : at + size]) == list(begin):
+            return limit.tokens + len(prompt) - at - size
+    return limit.tokens

@@ -1,17 +1,17 @@
-"""Stop strings that do not count in thoughts. Pure: vLLM, which looks for its own everywhere, is
-not told of them."""
+"""Stop strings that do not count in thoughts and calls. Pure: vLLM, which looks for its own
+everywhere, is not told of them."""
 
 from __future__ import annotations
 
 import msgspec
 
 from tricorn.chat.text import TextStream
-from tricorn.engines.base import SamplingParams, TokenDelta
+from tricorn.engines.request import SamplingParams, TokenDelta
 
 
 def are_ours(sampling: SamplingParams) -> bool:
     """They are looked for here, not by vLLM."""
-    return bool(sampling.stop) and sampling.thought is not None
+    return bool(sampling.stop) and (sampling.thought is not None or sampling.calls is not None)
 
 
 class Stops:
@@ -37,7 +37,7 @@ class Stops:
             return None
         stream = self._texts.get(index)
         if stream is None:
-            stream = self._texts[index] = TextStream(sampling.stop, thought=sampling.thought)
+            stream = self._texts[index] = TextStream.of(sampling)
         self._tokens[index] = self._tokens.get(index, 0) + len(delta.token_ids)
         may_stop = self._tokens[index] > sampling.min_tokens
         text, stop = stream.push(delta.text.encode(), check_stop=may_stop)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from tricorn.engines.chat_templates import Templates, named
 from tricorn.engines.vllm.tokens import TokenBytes, is_byte_level
 
 
@@ -46,12 +47,8 @@ class Tokenizer:
         return str(getattr(self._tokenizer, "eos_token", None) or "")
 
     @property
-    def chat_template(self) -> str | None:
-        """The default one where there are several."""
-        found = getattr(self._tokenizer, "chat_template", None)
-        if isinstance(found, dict):
-            found = found.get("default")
-        return found if isinstance(found, str) else None
+    def templates(self) -> Templates:
+        return named(getattr(self._tokenizer, "chat_template", None))
 
     def adds_bos(self) -> bool:
         bos = getattr(self._tokenizer, "bos_token_id", None)

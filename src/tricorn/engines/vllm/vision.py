@@ -11,7 +11,7 @@ from typing import Any
 from vllm.multimodal.media.image import ImageMediaIO
 from vllm.renderers import ChatParams
 
-from tricorn.engines.base import ChatPrompt, Image, RenderedChat
+from tricorn.engines.request import ChatPrompt, Image, RenderedChat
 from tricorn.errors import InvalidRequest
 
 

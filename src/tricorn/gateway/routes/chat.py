@@ -6,6 +6,7 @@ from flask import Blueprint, Response
 
 from tricorn.chat.chat_completion import ChatChunks, ChatCompletion
 from tricorn.chat.choice import ToolUse
+from tricorn.chat.reasoning import FIELDS
 from tricorn.gateway import images, record, respond
 from tricorn.gateway.generation import Job
 from tricorn.gateway.incoming import parse
@@ -19,6 +20,7 @@ bp = Blueprint("chat", __name__)
 def create() -> Response:
     call = parse(ChatRequest)
     logprobs = call.logprobs
+    thoughts = FIELDS[services().settings.reasoning_field]
     use = ToolUse(call.offered_tools(), legacy=bool(call.functions))
     job = Job(
         call.model,
@@ -32,14 +34,25 @@ def create() -> Response:
         return respond.stream(
             job,
             lambda head: ChatChunks(
-                head, n=call.n, include_usage=call.include_usage, logprobs=logprobs, use=use
+                head,
+                n=call.n,
+                include_usage=call.include_usage,
+                continuous_usage=call.continuous_usage,
+                logprobs=logprobs,
+                use=use,
+                thoughts=thoughts,
             ),
             prefix="chatcmpl",
         )
     return respond.whole(
         job,
         lambda head: ChatCompletion(
-            head, n=call.n, logprobs=logprobs, prompt_logprobs=call.prompt_logprobs, use=use
+            head,
+            n=call.n,
+            logprobs=logprobs,
+            prompt_logprobs=call.prompt_logprobs,
+            use=use,
+            thoughts=thoughts,
         ),
         prefix="chatcmpl",
     )

@@ -35,6 +35,7 @@ def create() -> Response:
                 n=call.n,
                 prompts=len(prompts),
                 include_usage=call.include_usage,
+                continuous_usage=call.continuous_usage,
                 logprobs=logprobs,
                 echo=call.echo,
                 echo_logprobs=call.echo_logprobs,

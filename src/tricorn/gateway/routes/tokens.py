@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from tricorn.engines.base import LoadedModel
+from tricorn.engines.spec import LoadedModel
 from tricorn.gateway import images, record, respond
 from tricorn.gateway.call import Ask
 from tricorn.gateway.incoming import body, validated
@@ -36,8 +36,12 @@ def tokenize() -> Response:
     else:
         call = validated(TokenizeTextRequest, sent)
         prompt = TextPrompt(call.prompt)
-    _, model, tokens = _tokenized(
-        call.model, prompt, add_special=call.add_special_tokens, pieces=call.return_token_strs
+    _, model, tokens = tokenized(
+        call.model,
+        prompt,
+        add_special=call.add_special_tokens,
+        pieces=call.return_token_strs,
+        max_tokens=call.token_limit() if isinstance(call, TokenizeChatRequest) else None,
     )
     pieces = tokens.pieces
     strings = None if pieces is None else [piece.decode("utf-8", "replace") for piece in pieces]
@@ -47,6 +51,7 @@ def tokenize() -> Response:
             "max_model_len": model.context_length,
             "tokens": tokens.token_ids,
             "token_strs": strings,
+            **_truncation(tokens),
         }
     )
 
@@ -68,7 +73,13 @@ def detokenize() -> Response:
 def render() -> Response:
     """What the model would be sent for this chat completion."""
     call = validated(ChatRequest, body())
-    model_id, model, tokens = _tokenized(call.model, _chat(call), add_special=False, pieces=False)
+    model_id, model, tokens = tokenized(
+        call.model,
+        _chat(call),
+        add_special=False,
+        pieces=False,
+        max_tokens=call.token_limit(),
+    )
     return respond.json(
         {
             "object": "chat.completion.prompt",
@@ -77,24 +88,30 @@ def render() -> Response:
             "prompt_token_ids": tokens.token_ids,
             "count": len(tokens.token_ids),
             "max_model_len": model.context_length,
+            **_truncation(tokens),
         }
     )
+
+
+def _truncation(tokens: Tokenized) -> dict[str, dict[str, int]]:
+    return {} if tokens.truncated is None else {"truncation": tokens.truncated.told()}
 
 
 def _chat(call: ChatRequest) -> ChatPrompt:
     return call.prompt(images.load(call.image_urls(), services().settings))
 
 
-def _tokenized(
-    model: str, prompt: Prompt, *, add_special: bool, pieces: bool
+def tokenized(
+    model: str, prompt: Prompt, *, add_special: bool, pieces: bool, max_tokens: int | None
 ) -> tuple[str, LoadedModel, Tokenized]:
+    """The model's id, the model and what it makes of the prompt."""
     facts = record.current()
     request_id = facts.request_id
     answer = respond.answered(
         Ask(
             model,
             request_id,
-            lambda number: Tokenize(number, request_id, prompt, add_special, pieces),
+            lambda number: Tokenize(number, request_id, prompt, add_special, pieces, max_tokens),
         )
     )
     (tokens,) = answer.parts

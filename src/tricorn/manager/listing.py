@@ -1,0 +1,81 @@
+"""The models by name: what the catalog found, and what still runs of what is gone from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tricorn.engines.spec import ModelSpec
+from tricorn.errors import ModelNotFound
+from tricorn.manager import adapters
+from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.served_model import ServedModel
+
+NAMES_SHOWN = 20
+
+
+class Listing:
+    def __init__(self) -> None:
+        self._models: dict[str, ServedModel] = {}
+
+    def __iter__(self) -> Iterator[ServedModel]:
+        return iter(self._models.values())
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def get(self, model_id: str) -> ServedModel | None:
+        return self._models.get(model_id)
+
+    def find(self, name: str) -> tuple[ServedModel | None, str | None]:
+        """The model that a request's `model` names, and the adapter where it is `base:adapter`; an
+        exact id goes before that."""
+        served = self._models.get(name)
+        if served is None and (found := adapters.split(name, self._spec)):
+            return self._models[found[0]], found[1]
+        return served, None
+
+    def adopt(self, specs: Mapping[str, ModelSpec]) -> bool:
+        """Take over what the catalog found; whether that changes anything. Loaded models are left
+        as they are."""
+        changed = False
+        for name, served in list(self._models.items()):
+            changed |= served.listed != (name in specs)
+            served.listed = name in specs
+            self.forget_unlisted(served)
+        for model_id, spec in specs.items():
+            known = self._models.get(model_id)
+            if known is None:
+                self._models[model_id] = ServedModel(spec)
+                changed = True
+            elif known.spec != spec:
+                known.adopt(spec)
+                changed = True
+                if known.replica is None:
+                    known.failure, known.failures = None, 0
+        return changed
+
+    def forget_unlisted(self, served: ServedModel) -> None:
+        """Drop it where the catalog has it no more and nothing is left of it."""
+        if not served.listed and served.replica is None and not served.waiting:
+            del self._models[served.spec.id]
+
+    def infos(self) -> list[ModelInfo]:
+        """Every model and every adapter, by id; where both have the same one, the model."""
+        found = {info.id: info for one in self for info in one.adapter_infos()}
+        found |= {one.spec.id: one.info() for one in self}
+        return [found[name] for name in sorted(found)]
+
+    def not_found(self, name: str) -> ModelNotFound:
+        """The error for a request that names it, with the names that there are."""
+        whole = [one for one in self if one.listed and not one.spec.fault]
+        names = sorted(
+            [one.spec.id for one in whole]
+            + [info.id for one in whole for info in one.adapter_infos() if not info.fault]
+        )
+        shown = ", ".join(names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")
+        there = f"there are: {shown}" if names else "there are none at all"
+        return ModelNotFound(f"the model {name!r} does not exist; {there}", param="model")
+
+    def _spec(self, model_id: str) -> ModelSpec | None:
+        served = self._models.get(model_id)
+        return served.spec if served is not None else None

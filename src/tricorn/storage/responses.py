@@ -1,0 +1,191 @@
+"""Stored responses: each with the items it came to answer, and the response before it.
+
+A conversation is kept as its turns, which point to the ones before them; it is put together when it
+is continued. Whoever continues a conversation renews all of it, so that it ends as a whole; when
+room is needed, the one goes first that was not continued for the longest time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tricorn.storage.database import Database
+
+FILE = "responses.db"
+AT_ONCE = 32
+"""Most expired ones that are cleared away by one save, so that none takes long."""
+
+Json = dict[str, Any]
+
+_MIGRATIONS = (
+    (
+        "CREATE TABLE responses (id TEXT PRIMARY KEY, previous TEXT, expires INTEGER NOT NULL, "
+        "created INTEGER NOT NULL, size INTEGER NOT NULL, input BLOB NOT NULL, "
+        "response BLOB NOT NULL)",
+        "CREATE INDEX responses_expire ON responses (expires, created)",
+        "CREATE TABLE items (id TEXT NOT NULL, response TEXT NOT NULL "
+        "REFERENCES responses ON DELETE CASCADE, PRIMARY KEY (id, response)) WITHOUT ROWID",
+        "CREATE INDEX items_of ON items (response)",
+        "CREATE TABLE totals (responses INTEGER NOT NULL, bytes INTEGER NOT NULL)",
+        "INSERT INTO totals VALUES (0, 0)",
+        "CREATE TRIGGER response_comes AFTER INSERT ON responses BEGIN UPDATE totals SET "
+        "responses = responses + 1, bytes = bytes + new.size; END",
+        "CREATE TRIGGER response_goes AFTER DELETE ON responses BEGIN UPDATE totals SET "
+        "responses = responses - 1, bytes = bytes - old.size; END",
+    ),
+)
+
+_CHAIN = """
+WITH RECURSIVE chain (id, depth) AS (
+    SELECT :id, 0
+    UNION ALL
+    SELECT responses.previous, depth + 1 FROM chain JOIN responses USING (id)
+    WHERE responses.previous IS NOT NULL AND expires > :now
+)
+"""
+"""A response and those before it, newest first. The last one may be gone."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What came in, and the response to it."""
+
+    input: list[Json]
+    """Items, in the form in which they are listed."""
+    response: Json
+
+
+class Missing(Exception):
+    """There is no such response, or not any more."""
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(response_id)
+        self.response_id = response_id
+
+
+class ResponseStore:
+    """folder: where its file is made. ttl_s: how long a response is kept after it was last
+    continued. Whatever is beyond max_responses or max_bytes (of JSON) goes.
+
+    Every method may raise StorageUnavailable.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ttl_s: int,
+        max_responses: int,
+        max_bytes: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = Database(folder / FILE, _MIGRATIONS)
+        self._ttl_s = ttl_s
+        self._max_responses = max_responses
+        self._max_bytes = max_bytes
+        self._clock = clock
+
+    @property
+    def keeps(self) -> bool:
+        """Anything at all."""
+        return self._max_responses > 0
+
+    def save(self, turn: Turn, previous: str | None = None) -> None:
+        """Keep it and renew the turns before it. One that is larger than everything together may be
+        is not kept."""
+        sent, given = orjson.dumps(turn.input), orjson.dumps(turn.response)
+        size = len(sent) + len(given)
+        now = int(self._clock())
+        response_id = turn.response["id"]
+        row = (response_id, previous, now + self._ttl_s, now, size, sent, given)
+        items = {(item["id"], response_id) for item in (*turn.input, *turn.response["output"])}
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                _CHAIN + "UPDATE responses SET expires = :expires "
+                "WHERE id IN (SELECT id FROM chain)",
+                {"id": previous, "now": now, "expires": now + self._ttl_s},
+            )
+            connection.execute("INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            connection.executemany("INSERT INTO items VALUES (?, ?)", items)
+            self._prune(connection, now)
+
+        if size <= self._max_bytes:
+            self._database.write(work)
+
+    def get(self, response_id: str) -> Turn:
+        """Missing where it is not there."""
+        return self.turns(response_id, only=True)[0]
+
+    def turns(self, response_id: str, *, only: bool = False) -> list[Turn]:
+        """The conversation up to this response, oldest first. Missing names the one that is gone.
+
+        only: without those before it.
+        """
+        now = int(self._clock())
+        rows = self._database.read(
+            lambda connection: connection.execute(
+                _CHAIN + "SELECT chain.id, input, response FROM chain LEFT JOIN responses "
+                "ON responses.id = chain.id AND expires > :now ORDER BY depth LIMIT :limit",
+                {"id": response_id, "now": now, "limit": 1 if only else -1},
+            ).fetchall()
+        )
+        for found, sent, _ in rows:
+            if sent is None:
+                raise Missing(found)
+        return [Turn(orjson.loads(sent), orjson.loads(given)) for _, sent, given in reversed(rows)]
+
+    def item(self, item_id: str) -> Json | None:
+        """One that any stored response has, as input or output."""
+        now = int(self._clock())
+        row = self._database.read(
+            lambda connection: connection.execute(
+                "SELECT input, responses.response FROM items "
+                "JOIN responses ON responses.id = items.response "
+                "WHERE items.id = ? AND expires > ? ORDER BY created DESC LIMIT 1",
+                (item_id, now),
+            ).fetchone()
+        )
+        if row is None:
+            return None
+        items: list[Json] = orjson.loads(row[0]) + orjson.loads(row[1])["output"]
+        return next(item for item in items if item["id"] == item_id)
+
+    def delete(self, response_id: str) -> None:
+        """Missing where it is not there."""
+        now = int(self._clock())
+        gone = self._database.write(
+            lambda connection: (
+                connection.execute(
+                    "DELETE FROM responses WHERE id = ? AND expires > ?", (response_id, now)
+                ).rowcount
+            )
+        )
+        if not gone:
+            raise Missing(response_id)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _prune(self, connection: sqlite3.Connection, now: int) -> None:
+        connection.execute(
+            "DELETE FROM responses WHERE id IN "
+            "(SELECT id FROM responses WHERE expires <= ? ORDER BY expires LIMIT ?)",
+            (now, AT_ONCE),
+        )
+        while True:
+            count, size = connection.execute("SELECT responses, bytes FROM totals").fetchone()
+            if count <= self._max_responses and size <= self._max_bytes:
+                return
+            # Turns of one conversation expire together: of these the oldest goes first.
+            connection.execute(
+                "DELETE FROM responses WHERE id = "
+                "(SELECT id FROM responses ORDER BY expires, created, rowid LIMIT 1)"
+            )
