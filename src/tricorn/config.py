@@ -59,6 +59,8 @@ class ModelSettings(BaseModel):
     """While it is parked (vLLM): 1 keeps the weights in main memory, 2 reads them anew."""
     adapters: dict[str, Path] = {}
     """LoRA adapters of this model by name, each with its folder."""
+    chat_template: Path | None = None
+    """A Jinja file, in place of the model's own chat templates."""
 
     def options(self, defaults: Settings) -> EngineOptions:
         """These settings over the server-wide ones."""

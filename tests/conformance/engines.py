@@ -16,6 +16,8 @@ PROJECT = Path(__file__).parents[2]
 MODELS = PROJECT / "models"
 GGUF = MODELS / hf_model.GGUF
 CONTEXT = 1024
+THINKING = Path(__file__).parent / "thinking.jinja"
+"""SmolLM2's own chat template, which on demand begins the answer with a thought."""
 PLACES = 4
 """Sequences at the same time: fewer than the suite's busiest test asks for."""
 
@@ -61,6 +63,7 @@ class Engine:
     def config(self) -> str:
         """A tricorn.yaml that serves its models."""
         entries = {self.name: self._entry(self.model(self), self.engine_args)}
+        entries[self.name]["chat_template"] = str(THINKING)
         if self.exact is not None:
             entries[self.exact_name] = self._entry(self.exact(self), self.exact_args)
         if self.quantised is not None:

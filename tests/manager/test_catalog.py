@@ -204,6 +204,31 @@ def test_settings_lie_over_a_file(tmp_path: Path) -> None:
     assert specs["a"].options.max_num_seqs == specs["b"].options.max_num_seqs == 4
 
 
+def test_a_chat_template_of_ones_own(tmp_path: Path) -> None:
+    """Its text goes to the engine; a new text is a change of the model."""
+    put(tmp_path, "m.gguf")
+    file = tmp_path / "own.jinja"
+    file.write_text("first {{ messages }}")
+    models = catalog(tmp_path, {"m": {"chat_template": str(file)}})
+    assert models.scan()["m"].options.chat_template == "first {{ messages }}"
+    file.write_text("second {{ messages }}")
+    assert models.scan()["m"].options.chat_template == "second {{ messages }}"
+
+
+@pytest.mark.parametrize(("content", "reason"), [(None, "No such file"), (b"\xff\xfe", "no UTF-8")])
+def test_a_chat_template_that_cannot_be_read(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    """The model is listed with the fault, as it would answer otherwise than was wished."""
+    put(tmp_path, "m.gguf")
+    file = tmp_path / "own.jinja"
+    if content is not None:
+        file.write_bytes(content)
+    spec = catalog(tmp_path, {"m": {"chat_template": str(file)}}).scan()["m"]
+    assert "chat template" in (spec.fault or "")
+    assert reason in (spec.fault or "")
+
+
 def test_entry_with_a_path_elsewhere(tmp_path: Path) -> None:
     """A model of the settings may lie outside the root, split or not."""
     put(tmp_path / "elsewhere", "x-00001-of-00002.gguf", "x-00002-of-00002.gguf", "y.gguf")

@@ -30,8 +30,14 @@ WORKER = Path(tricorn.__file__).parent / "worker" / "__main__.py"
 class Worker:
     """A worker and the manager's end of its control connection."""
 
-    def __init__(self, folder: Path, known: tuple[Adapter, ...] = (), **engine_args: Any) -> None:
-        options = EngineOptions(engine_args=engine_args)
+    def __init__(
+        self,
+        folder: Path,
+        known: tuple[Adapter, ...] = (),
+        chat_template: str | None = None,
+        **engine_args: Any,
+    ) -> None:
+        options = EngineOptions(engine_args=engine_args, chat_template=chat_template)
         spec = ModelSpec("m", "", "fake", "fake", "a test", 0, 0, options, adapters=known)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(folder / "c"))
@@ -85,6 +91,15 @@ def test_it_says_hello_loads_and_is_ready(worker: Worker, tmp_path: Path) -> Non
     ready = worker.message()
     assert isinstance(ready, control.Ready)
     assert (ready.address, ready.model.vocab_size) == (f"unix:{tmp_path / 'd'}", 257)
+
+
+def test_a_chat_template_in_place_of_the_models_own(tmp_path: Path) -> None:
+    """It is used, and it is what tells how the model thinks."""
+    template = "{{ messages[0].content }}<think>\n</think>"
+    started = Worker(tmp_path, chat_template=template)
+    model = started.ready().model
+    started.close()
+    assert (model.chat_template, model.dialect.reasoning) == (template, "think")
 
 
 def test_stop_ends_it(worker: Worker) -> None:

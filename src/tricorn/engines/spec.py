@@ -26,6 +26,8 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine_args: dict[str, Any] = {}
     sleep_level: Literal[1, 2] = 1
     """Parked (vLLM): 1 keeps the weights in main memory, 2 reads them from their files again."""
+    chat_template: str | None = None
+    """Jinja's text, in place of the model's own templates."""
 
 
 class Adapter(msgspec.Struct, frozen=True):

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from tricorn.config import ModelSettings, Settings
 from tricorn.engines.spec import EngineOptions, ModelSpec
 from tricorn.errors import StartupError
@@ -31,7 +33,7 @@ from tricorn.manager import (
 from tricorn.manager.adapter_folder import AdapterFolder
 from tricorn.manager.adapters import FoundAdapter
 from tricorn.manager.hf_folder import OUTSIDE, ModelFolder
-from tricorn.manager.model_files import is_inside, walk
+from tricorn.manager.model_files import is_inside, read_template, walk
 from tricorn.model_facts import gguf
 from tricorn.model_facts.estimate import Estimate
 from tricorn.model_facts.facts import FileFacts
@@ -273,6 +275,10 @@ class Catalog:
             choice = Choice("", "", (error.message,))
             fault = fault or error.message
         options = (entry or ModelSettings.model_validate({})).options(self._settings)
+        if entry is not None and entry.chat_template is not None:
+            template, unread = read_template(entry.chat_template)
+            options = msgspec.structs.replace(options, chat_template=template)
+            fault = fault or unread
         return ModelSpec(
             id=model_id,
             path=path,

@@ -30,6 +30,16 @@ def walk(root: Path) -> Iterator[Found]:
     yield from _walk(root, root, set(), inside_model=False)
 
 
+def read_template(path: Path) -> tuple[str | None, str | None]:
+    """(the text of a chat template's file, None) or (None, why it cannot be read)."""
+    try:
+        return path.expanduser().read_text(encoding="utf-8"), None
+    except OSError as error:
+        return None, f"the chat template {path} cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        return None, f"the chat template {path} cannot be read: it is no UTF-8 text"
+
+
 def is_inside(path: Path, root: Path) -> bool:
     """Whether a path, its links followed, lies in `root`."""
     try:

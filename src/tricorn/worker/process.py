@@ -89,6 +89,8 @@ async def _load(launch: Launch) -> tuple[InferenceEngine, LoadedModel]:
     engine = create(launch.spec.engine)
     try:
         model = await engine.load(launch.spec)
+        if (template := launch.spec.options.chat_template) is not None:
+            model = msgspec.structs.replace(model, chat_template=template, tool_template=None)
         return engine, msgspec.structs.replace(model, dialect=recognise.dialect(model))
     except TricornError:
         raise

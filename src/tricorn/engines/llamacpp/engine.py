@@ -81,7 +81,7 @@ class LlamaCppCore(EngineCore):
         self._candidates = Candidates(self._model.vocab_size)
         self._in_prefill: frozenset[str] = frozenset()
         self._prompt_tokens = self._generated_tokens = 0
-        self._vision = open_vision(Path(spec.path), self._model, chosen)
+        self._vision = open_vision(Path(spec.path), self._model, chosen, spec.options.chat_template)
         self._warm_up()
         return loaded_model(
             self._model,

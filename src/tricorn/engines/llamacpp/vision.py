@@ -29,8 +29,11 @@ class Vision:
             self.eye.close()
 
 
-def open_vision(path: Path, model: Model, chosen: LlamaOptions) -> Vision:
-    """ModelLoadFailed where there is an mmproj file that does not fit, or a choice of them."""
+def open_vision(path: Path, model: Model, chosen: LlamaOptions, own_template: str | None) -> Vision:
+    """own_template: in place of the model's.
+
+    ModelLoadFailed where there is an mmproj file that does not fit, or a choice of them.
+    """
     file = mmproj.find(path, chosen.mmproj)
     if file is None:
         return Vision()
@@ -41,7 +44,10 @@ def open_vision(path: Path, model: Model, chosen: LlamaOptions) -> Vision:
     tokenize = partial(model.tokenize, add_special=False, parse_special=True)
     chats = Chats(
         ChatTemplate(
-            model.template(), bos_token=bos, eos_token=eos, for_tools=model.template(TOOL_USE)
+            own_template or model.template(),
+            bos_token=bos,
+            eos_token=eos,
+            for_tools=None if own_template else model.template(TOOL_USE),
         ),
         eye,
         tokenize,

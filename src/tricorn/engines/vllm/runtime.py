@@ -65,6 +65,7 @@ class Runtime:
         self.on_cpu: bool = current_platform.is_cpu()
         if spec.device in ("cpu", "cuda") and self.on_cpu != (spec.device == "cpu"):
             raise ModelLoadFailed(wrong_vllm_build(spec.device))
+        self._own_template = spec.options.chat_template
         memory_available = facts.cpu_and_memory().memory_available
         known = [field.name for field in dataclasses.fields(AsyncEngineArgs)]
         given = options.engine_args(
@@ -75,7 +76,7 @@ class Runtime:
             can_sleep=_can_sleep(),
             memory_available=memory_available,
             adapters=spec.adapters,
-            thoughts=thoughts(in_folder(Path(spec.path)).default or ""),
+            thoughts=thoughts(self._own_template or in_folder(Path(spec.path)).default or ""),
         )
         try:
             self._llm = _started(given, stats)
@@ -124,7 +125,7 @@ class Runtime:
     async def render_chat(self, chat: ChatPrompt) -> RenderedChat:
         """As `InferenceEngine.render_chat`."""
         with _translated("messages"):
-            return await vision.render(self._llm.renderer, chat)
+            return await vision.render(self._llm.renderer, chat, self._own_template)
 
     async def load_adapter(self, number: int, adapter: Adapter) -> None:
         """Bring it into memory under a number of its own; ModelLoadFailed with the reason."""
@@ -203,8 +204,16 @@ class Runtime:
         limit = request.sampling.thought_limit
         if limit is None:
             return None
-        begin = self.config.reasoning_config.reasoning_start_token_ids
-        return sampling.thinking_budget(limit, request.prompt_token_ids, begin)
+        known = self.config.reasoning_config
+        if (known.reasoning_start_str, known.reasoning_end_str) != (limit.begin, limit.end):
+            raise UnsupportedParameter(
+                "'thinking_budget' is not supported: the model's engine_args.reasoning_config ends "
+                f"thoughts with '{known.reasoning_end_str}', its chat template with '{limit.end}'.",
+                param="thinking_budget",
+            )
+        return sampling.thinking_budget(
+            limit, request.prompt_token_ids, known.reasoning_start_token_ids
+        )
 
     async def pool(
         self,

@@ -20,17 +20,21 @@ def sees(renderer: Any) -> bool:
     return bool(renderer.get_mm_processor().info.allowed_mm_limits.get("image", 0) != 0)
 
 
-async def render(renderer: Any, chat: ChatPrompt) -> RenderedChat:
-    """InvalidRequest names an image that cannot be decoded; ValueError is vLLM's own refusal."""
+async def render(renderer: Any, chat: ChatPrompt, own_template: str | None) -> RenderedChat:
+    """own_template: in place of the model's.
+
+    InvalidRequest names an image that cannot be decoded; ValueError is vLLM's own refusal.
+    """
     settings = renderer.model_config.get_multimodal_config().media_io_kwargs.get("image", {})
     pictures = await asyncio.to_thread(_decode, chat.images, ImageMediaIO(**settings))
     params = ChatParams(
+        chat_template=own_template,
         chat_template_kwargs=chat.template_kwargs
         | {
             "tools": chat.tools,
             "add_generation_prompt": chat.add_generation_prompt,
             "continue_final_message": chat.continue_final_message,
-        }
+        },
     )
     # The length is checked by the worker, with images counted; the template writes BOS itself.
     lengths = dataclasses.replace(
