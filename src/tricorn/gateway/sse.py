@@ -36,13 +36,6 @@ def frame(chunks: list[bytes]) -> bytes:
     return b"".join([b"data: " + chunk + b"\n\n" for chunk in chunks])
 
 
-def named(chunks: list[bytes]) -> bytes:
-    """One event a chunk, with the name that its `type` has, which stands first in it."""
-    return b"".join(
-        [b"event: " + chunk.split(b'"', 4)[3] + b"\ndata: " + chunk + b"\n\n" for chunk in chunks]
-    )
-
-
 def events(chunks: list[bytes]) -> bytes:
     """One event a chunk, named by its type, which is the first field: {"type":"NAME"."""
     return b"".join(
@@ -79,9 +72,9 @@ def anthropic(request_id: str) -> Framing:
     """Of messages, in the stream that answers this request."""
 
     def failed(error: TricornError) -> bytes:
-        return named([orjson.dumps(error_shapes.anthropic(error, request_id))])
+        return events([orjson.dumps(error_shapes.anthropic(error, request_id))])
 
-    return Framing(named, failed, keep_alive=named([b'{"type":"ping"}']))
+    return Framing(events, failed, keep_alive=events([b'{"type":"ping"}']))
 
 
 OPENAI = Framing(frame, error_event, done=DONE)
