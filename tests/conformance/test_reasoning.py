@@ -59,7 +59,7 @@ def test_no_thought_where_none_is_asked_for(served: Served) -> None:
 
 
 def test_a_schema_is_of_the_answer_behind_the_thought(served: Served) -> None:
-    """Reasoning: a budget ends the thought and the answer follows its schema, or it is refused by name"""
+    """Reasoning: a budget ends the thought before an answer by schema, or is refused by name"""
     schema = {"type": "object", "properties": {"blue": {"type": "boolean"}}, "required": ["blue"]}
     schema["additionalProperties"] = False
 
