@@ -4,18 +4,22 @@
 
 The engine is the FakeEngine, which gives every stream a token at the same moment, as engines under
 continuous batching do; so each token is a chunk and a write of its own, and none is saved by being
-late. The answers are those of a model that calls tools, and are parsed for calls. CPU time counts,
-not time on the clock, so other load on the machine shows little.
+late. The answers are those of a model that calls tools, and are parsed for calls. The clients look
+a few times a second for what has come: one that slept on its socket would be woken by each token,
+and on one machine Linux charges that to who has sent it. CPU time counts, not time on the clock, so
+other load on the machine shows little.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
+import re
+import socket
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import psutil
@@ -47,6 +51,7 @@ TOOL = {
 }
 WARM_UP = 20
 """Tokens of each stream."""
+POLL_S = 0.1
 
 
 def server(folder: Path, *, streams: int, rate: float) -> Server:
@@ -70,37 +75,53 @@ def server(folder: Path, *, streams: int, rate: float) -> Server:
     return Server("tricorn", command, port, "/ready", {"PYTHONPATH": str(ROOT / "src")})
 
 
-async def stream(port: int, tokens: int, *, tools: bool) -> int:
-    """Read one streamed answer; how many tokens it had."""
-    body = {
-        "model": "m",
-        "messages": [{"role": "user", "content": "How is the weather in Paris?"}],
-        "max_tokens": tokens,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        **({"tools": [TOOL]} if tools else {}),
-    }
-    sent = json.dumps(body).encode()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(sent) + sent
-    )
-    usage = None
-    try:
-        while line := await reader.readline():
-            if line.startswith(b"data: {") and b'"usage":{' in line:
-                usage = json.loads(line[6:])["usage"]
-    finally:
-        writer.close()
-    if usage is None:
-        raise RuntimeError("a stream ended early")
-    return int(usage["completion_tokens"])
+class Stream:
+    """One streamed answer, read by `drain`."""
+
+    def __init__(self, port: int, tokens: int, *, tools: bool) -> None:
+        body = {
+            "model": "m",
+            "messages": [{"role": "user", "content": "How is the weather in Paris?"}],
+            "max_tokens": tokens,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **({"tools": [TOOL]} if tools else {}),
+        }
+        sent = json.dumps(body).encode()
+        self._end = b""
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(sent) + sent
+        )
+        self._socket.setblocking(False)
+
+    def drain(self) -> bool:
+        """Take what has come; whether the answer is over."""
+        try:
+            while data := self._socket.recv(1 << 20):
+                self._end = (self._end + data)[-4096:]
+        except BlockingIOError:
+            return False
+        self._socket.close()
+        return True
+
+    def tokens(self) -> int:
+        """How many the answer had, once it is over."""
+        counted = re.search(rb'"completion_tokens":(\d+)', self._end)
+        if counted is None:
+            raise RuntimeError("a stream ended early: " + self._end.decode(errors="replace"))
+        return int(counted[1])
 
 
-async def streams(port: int, count: int, tokens: int, *, tools: bool) -> int:
+def streams(port: int, count: int, tokens: int, *, tools: bool) -> int:
     """As many streams at once; how many tokens they had."""
-    return sum(await asyncio.gather(*(stream(port, tokens, tools=tools) for _ in range(count))))
+    begun = [Stream(port, tokens, tools=tools) for _ in range(count)]
+    running = list(begun)
+    while running:
+        time.sleep(POLL_S)
+        running = [one for one in running if not one.drain()]
+    return sum(one.tokens() for one in begun)
 
 
 def gateway_worker() -> psutil.Process:
@@ -132,12 +153,12 @@ def main() -> None:
         server(Path(folder), streams=count, rate=options.rate) as running,
     ):
         worker = gateway_worker()
-        asyncio.run(streams(running.port, count, WARM_UP, tools=True))
+        streams(running.port, count, WARM_UP, tools=True)
         for tools in (False, True):
             costs = []
             for _ in range(options.rounds):
                 before = cpu_s(worker)
-                told = asyncio.run(streams(running.port, count, tokens, tools=tools))
+                told = streams(running.port, count, tokens, tools=tools)
                 costs.append((cpu_s(worker) - before) / told * 1e6)
             shown = ", ".join(f"{cost:.0f}" for cost in costs)
             what = "tools parsed" if tools else "plain text"

@@ -8,7 +8,7 @@ from tricorn.engines.base import InferenceEngine
 from tricorn.errors import ModelLoadFailed
 
 ENGINES: dict[str, str] = {
-    "llamacpp": "tricorn.engines.llamacpp.start:create",
+    "llamacpp": "tricorn.engines.llamacpp.cores:create",
     "vllm": "tricorn.engines.vllm.engine:create",
     "mlx": "tricorn.engines.mlx.engine:create",
     "fake": "tricorn.engines.fake:create",

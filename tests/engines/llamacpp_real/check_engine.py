@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -338,34 +335,3 @@ def test_a_constraint_that_fails_on_the_way_ends_its_request_only(
         errors |= step(core, answers)
     assert [type(error) for error in errors.values()] == [EngineGenerateError]
     assert answers.text("good") == expected
-
-
-TELL_SPIN_COUNT = """
-import ctypes, re, sys
-sys.path.append("src")
-from tricorn.engines import registry
-registry.create("llamacpp")
-library = re.search(r"/\\S*libgomp\\S*", open("/proc/self/maps").read())
-ctypes.CDLL(library[0]).omp_display_env(1)
-"""
-
-
-def without(variables: Mapping[str, str], *names: str) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if name not in names}
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [({}, "20000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
-)
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="libgomp is found there")
-def test_threads_spin_briefly(given: dict[str, str], expected: str) -> None:
-    """libgomp itself tells what it goes by; what the user has set is left."""
-    told = subprocess.run(
-        [sys.executable, "-c", TELL_SPIN_COUNT],
-        env=without(os.environ, "GOMP_SPINCOUNT", "OMP_WAIT_POLICY") | given,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stderr
-    assert f"GOMP_SPINCOUNT = '{expected}'" in told

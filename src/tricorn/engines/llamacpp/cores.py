@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tricorn.engines.base import InferenceEngine
 from tricorn.engines.llamacpp import embedding
 from tricorn.engines.llamacpp.engine import LlamaCppCore
 from tricorn.engines.spec import LoadedModel, ModelSpec
@@ -19,3 +20,7 @@ class LlamaCppEngine(SteppedEngine):
         if pooling is not None:
             self._core = embedding.EmbeddingCore(pooling)
         return await super().load(spec)
+
+
+def create() -> InferenceEngine:
+    return LlamaCppEngine()
