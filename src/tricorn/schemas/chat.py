@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tricorn.engines.request import Image, SamplingParams
 from tricorn.schemas.cells import ForTemplate, Needs, OfThoughts, OfTools, Within, Without
-from tricorn.schemas.fields import Boolean, Integer, JsonObject, bad_value, wrong_type
+from tricorn.schemas.fields import Boolean, Integer, JsonObject
 from tricorn.schemas.messages import (
     FOREIGN_PARTS,
     AssistantMessage,
@@ -27,6 +27,7 @@ from tricorn.schemas.reasoning import (
     Verbosity,
     thinking_variables,
 )
+from tricorn.schemas.roles import some_messages
 from tricorn.schemas.sampling import GenerationRequest, across
 from tricorn.schemas.tools import Choice, Function, Functions, LegacyChoice, Tools, rules
 from tricorn.schemas.truncation import Truncation
@@ -48,14 +49,6 @@ _IN_CHOICE = Within(
 _ONE_CALL = Within({"false": Needs("constraints")})
 
 
-def _some(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise wrong_type("an array of messages", value)
-    if not value:
-        raise bad_value("there must be at least one message")
-    return value
-
-
 class ChatRequest(GenerationRequest):
     rules: ClassVar[Mapping[str, Rule]] = CHAT
     aliases: ClassVar[Mapping[str, str]] = {
@@ -63,7 +56,7 @@ class ChatRequest(GenerationRequest):
         **dict.fromkeys(BUDGET_NAMES, "thinking_budget"),
     }
 
-    messages: Annotated[list[Message], BeforeValidator(_some), _IN_MESSAGES]
+    messages: Annotated[list[Message], BeforeValidator(some_messages), _IN_MESSAGES]
     max_tokens: Integer | None = Field(None, ge=1, lt=2**31)
     max_completion_tokens: Integer | None = Field(None, ge=1, lt=2**31)
     logprobs: Boolean = False

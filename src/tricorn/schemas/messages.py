@@ -12,6 +12,7 @@ from tricorn.schemas.fields import String, bad_value, inside, unsupported, wrong
 from tricorn.schemas.images import ImageUrl, image_url, is_image
 from tricorn.schemas.objects import OpenObject
 from tricorn.schemas.request import TAG
+from tricorn.schemas.roles import has_role, role_tag
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
@@ -243,21 +244,6 @@ def _named(form: dict[str, Any], name: str | None) -> dict[str, Any]:
     return form if name is None else {**form, "name": name}
 
 
-def _known_role(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise wrong_type("an object", value)
-    role = value.get("role")
-    if not isinstance(role, str):
-        raise inside(wrong_type("a string", role), "role")
-    if role not in ROLES:
-        raise inside(bad_value(f"'{role}' is not one of {', '.join(ROLES)}"), "role")
-    return value
-
-
-def _tag(value: object) -> str | None:
-    return TAG + str(value["role"]) if isinstance(value, dict) else None
-
-
 _ByRole = Annotated[
     Annotated[SystemMessage, Tag(TAG + "system")]
     | Annotated[SystemMessage, Tag(TAG + "developer")]
@@ -265,7 +251,7 @@ _ByRole = Annotated[
     | Annotated[AssistantMessage, Tag(TAG + "assistant")]
     | Annotated[ToolMessage, Tag(TAG + "tool")]
     | Annotated[FunctionMessage, Tag(TAG + "function")],
-    Discriminator(_tag),
+    Discriminator(role_tag),
 ]
 
-Message = Annotated[_ByRole, BeforeValidator(_known_role)]
+Message = Annotated[_ByRole, BeforeValidator(has_role(ROLES))]

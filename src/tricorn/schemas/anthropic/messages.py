@@ -12,9 +12,9 @@ from tricorn.schemas.anthropic.blocks import (
     UserContent,
     unknown_of,
 )
-from tricorn.schemas.fields import bad_value, inside, wrong_type
 from tricorn.schemas.objects import OpenObject
 from tricorn.schemas.request import TAG
+from tricorn.schemas.roles import has_role, role_tag
 
 _ROLES = ("user", "assistant", "system")
 
@@ -43,25 +43,10 @@ class SystemMessage(_Message):
     content: SystemContent
 
 
-def _known_role(value: object) -> object:
-    if not isinstance(value, dict):
-        raise wrong_type("an object", value)
-    role = value.get("role")
-    if not isinstance(role, str):
-        raise inside(wrong_type("a string", role), "role")
-    if role not in _ROLES:
-        raise inside(bad_value(f"'{role}' is not one of {', '.join(_ROLES)}"), "role")
-    return value
-
-
-def _tag(value: object) -> str | None:
-    return TAG + str(value["role"]) if isinstance(value, dict) else None
-
-
 _ByRole = Annotated[
     Annotated[UserMessage, Tag(TAG + "user")]
     | Annotated[AssistantMessage, Tag(TAG + "assistant")]
     | Annotated[SystemMessage, Tag(TAG + "system")],
-    Discriminator(_tag),
+    Discriminator(role_tag),
 ]
-Message = Annotated[_ByRole, BeforeValidator(_known_role)]
+Message = Annotated[_ByRole, BeforeValidator(has_role(_ROLES))]

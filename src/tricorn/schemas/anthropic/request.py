@@ -23,10 +23,11 @@ from tricorn.schemas.anthropic.options import (
 )
 from tricorn.schemas.anthropic.tools import ToolChoiceField, Tools
 from tricorn.schemas.cells import ForTemplate, Needs, OfThoughts, OfTools, Within, Without
-from tricorn.schemas.fields import Boolean, Integer, Number, Stop, String, bad_value, wrong_type
+from tricorn.schemas.fields import Boolean, Integer, Number, Stop, String
 from tricorn.schemas.parameters import ANTHROPIC, Rule
 from tricorn.schemas.reasoning import SWITCHES
 from tricorn.schemas.request import RequestModel
+from tricorn.schemas.roles import some_messages
 from tricorn.schemas.sampling import across
 
 _IN_MESSAGES = Within({"[].content[].image": Needs("vision"), "[].content[].document": Without()})
@@ -41,21 +42,13 @@ _IN_CONFIG = Within({"format": Needs("constraints"), "task_budget": Without()})
 _IN_MANAGEMENT = Within({"clear_tool_uses_20250919": Without()})
 
 
-def _some(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise wrong_type("an array of messages", value)
-    if not value:
-        raise bad_value("there must be at least one message")
-    return value
-
-
 class CountTokensRequest(RequestModel):
     """What a prompt is made of."""
 
     rules: ClassVar[Mapping[str, Rule]] = ANTHROPIC
 
     model: String = Field(min_length=1)
-    messages: Annotated[list[Message], BeforeValidator(_some), _IN_MESSAGES]
+    messages: Annotated[list[Message], BeforeValidator(some_messages), _IN_MESSAGES]
     system: SystemContent = []
     tools: Annotated[Tools, OfTools(), _IN_TOOLS] = []
     tool_choice: Annotated[ToolChoiceField | None, OfTools(), _IN_CHOICE] = None
