@@ -1,4 +1,4 @@
-"""A BERT's Hugging Face folder as a GGUF file in float32; needs nothing but Python.
+"""A BERT's Hugging Face folder as a GGUF file in float32; needs no engine's package.
 
 Source: the specifications of safetensors (a u64 with the length of a JSON header, the header, the
 tensors) and of GGUF (ggml, docs/gguf.md).
@@ -12,6 +12,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from tests.model_facts.gguf_files import string, typed
 
 POOLING = {"mean": 1, "rank": 4}
 ALIGNMENT = 32
@@ -51,11 +53,11 @@ def convert(folder: Path, target: Path, *, pooling: str) -> None:
     with partial.open("wb") as file:
         file.write(struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(metadata)))
         for key, value in metadata.items():
-            file.write(_string(key) + _typed(value))
+            file.write(string(key) + typed(value))
         offset = 0
         for name, shape, data in tensors:
             dimensions = list(reversed(shape))
-            file.write(_string(name) + struct.pack("<I", len(shape)))
+            file.write(string(name) + struct.pack("<I", len(shape)))
             file.write(struct.pack(f"<{len(shape)}QIQ", *dimensions, 0, offset))
             offset += len(data) + -len(data) % ALIGNMENT
         file.write(b"\0" * (-file.tell() % ALIGNMENT))
@@ -121,26 +123,3 @@ def _vocabulary(folder: Path) -> dict[str, Any]:
         "tokenizer.ggml.cls_token_id": pieces.index("[CLS]"),
         "tokenizer.ggml.mask_token_id": pieces.index("[MASK]"),
     }
-
-
-def _string(text: str) -> bytes:
-    data = text.encode()
-    return struct.pack("<Q", len(data)) + data
-
-
-def _typed(value: Any) -> bytes:
-    """The number of a type, and the value."""
-    match value:
-        case bool():
-            return struct.pack("<I?", 7, value)
-        case int():
-            return struct.pack("<II", 4, value)
-        case float():
-            return struct.pack("<If", 6, value)
-        case str():
-            return struct.pack("<I", 8) + _string(value)
-        case [str(), *_]:
-            return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(_string, value))
-        case [int(), *_]:
-            return struct.pack(f"<IIQ{len(value)}i", 9, 5, len(value), *value)
-    raise TypeError(value)
