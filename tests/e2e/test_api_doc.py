@@ -36,7 +36,12 @@ def test_example(server: Server, example: str) -> None:
     names = {"BASE": server.url, "MODEL": MODEL, "EMBEDDER": EMBEDDER}
     command = example.replace("curl", "curl -sS --fail-with-body", 1)
     done = subprocess.run(
-        ["bash", "-c", command], env=os.environ | names, capture_output=True, text=True, check=False
+        ["bash", "-c", command],
+        env=os.environ | names,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert isinstance(json.loads(done.stdout), dict)
