@@ -143,6 +143,6 @@ def test_a_models_own_settings_win(tmp_path: Path) -> None:
         "models:\n  m:\n    context_length: 512\n    engine_args: {type_k: q8_0}\n"
     )
     settings = load_settings(directory=tmp_path)
-    options = settings.models["m"].options(settings)
+    options = settings.models["m"].options(settings.options())
     assert (options.context_length, options.threads) == (512, 2)
     assert options.engine_args == {"type_k": "q8_0"}

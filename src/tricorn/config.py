@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic.functional_validators import BeforeValidator
 from pydantic_settings import (
     BaseSettings,
@@ -29,6 +29,8 @@ from pydantic_settings import (
 
 from tricorn.engines.spec import EngineOptions
 from tricorn.errors import StartupError
+from tricorn.model_settings import ModelSettings as ModelSettings
+from tricorn.quantities import FOREVER, Duration, MemoryAmount
 
 
 def _comma_list(value: object) -> object:
@@ -42,40 +44,11 @@ def _comma_list(value: object) -> object:
 CommaList = Annotated[list[str], NoDecode, BeforeValidator(_comma_list)]
 
 
-class ModelSettings(BaseModel):
-    """What `tricorn.yaml` may say of one model, under `models: NAME:`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    path: Path | None = None
-    """Of a file or folder outside MODEL_BASE_PATH; unset: the model of this name found there."""
-    engine: str | None = None
-    context_length: int | None = Field(None, ge=16)
-    max_num_seqs: int | None = Field(None, ge=1)
-    prefill_budget: int | None = Field(None, ge=1)
-    threads: int | None = Field(None, ge=1)
-    engine_args: dict[str, Any] = {}
-    sleep_level: Literal[1, 2] = 1
-    """While it is parked (vLLM): 1 keeps the weights in main memory, 2 reads them anew."""
-    adapters: dict[str, Path] = {}
-    """LoRA adapters of this model by name, each with its folder."""
-    chat_template: Path | None = None
-    """A Jinja file, in place of the model's own chat templates."""
-
-    def options(self, defaults: Settings) -> EngineOptions:
-        """These settings over the server-wide ones."""
-        return EngineOptions(
-            context_length=self.context_length or defaults.context_length,
-            max_num_seqs=self.max_num_seqs or defaults.max_num_seqs,
-            prefill_budget=self.prefill_budget or defaults.prefill_budget,
-            threads=self.threads or defaults.max_cpu_threads,
-            engine_args=self.engine_args,
-            sleep_level=self.sleep_level,
-        )
-
-
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(extra="forbid", env_ignore_empty=True)
+    # Without "strings" an endless duration would be null in JSON, by which gateways get these.
+    model_config = SettingsConfigDict(
+        extra="forbid", env_ignore_empty=True, ser_json_inf_nan="strings"
+    )
 
     # --- serving
     host: str = "127.0.0.1"
@@ -111,8 +84,25 @@ class Settings(BaseSettings):
     """auto, or an engine's name: llamacpp, vllm or mlx."""
     device_type: Literal["auto", "cpu", "cuda", "metal"] = "auto"
     """What the engines compute on; auto takes the best that this machine has."""
-    max_concurrent_models: int = Field(1, ge=1)
-    """Models in memory at the same time; the least recently used idle one makes room."""
+    allowed_model_paths: CommaList = []
+    """Folders that `POST /v1/models/load` may name paths in, beside MODEL_BASE_PATH."""
+    hf_cache: bool = True
+    """List the models of the Hugging Face cache too."""
+    max_concurrent_models: int = Field(0, ge=0)
+    """Models in memory at the same time; 0: as many as fit."""
+    max_cpu_memory: MemoryAmount | None = None
+    """Of main memory, for all models together: a size or a share; unset: what the machine has,
+    less a reserve."""
+    max_gpu_memory: MemoryAmount | None = None
+    """Of each GPU, likewise."""
+    shrink_context: bool = False
+    """Load a model that can never fit with the longest context that does."""
+    ttl: Duration = FOREVER
+    """Seconds without a request after which a model is unloaded."""
+    max_swap_wait_s: float = Field(10.0, ge=0)
+    """How long a model in use may keep a waiting one out before it takes no new requests."""
+    replica_start_interval_s: float = Field(0.0, ge=0)
+    """Between the starts of a model's replicas."""
     max_parked_models: int = Field(1, ge=0)
     """Models that made room and may keep their process, off the device; 0: none."""
     context_length: int | None = Field(None, ge=16)
@@ -120,16 +110,48 @@ class Settings(BaseSettings):
     prefill_budget: int | None = Field(None, ge=1)
     """Prompt tokens prefilled in a step while others decode."""
     max_cpu_threads: int | None = Field(None, ge=1)
+    enable_caching: bool = True
+    """Keep the prefixes of ended requests for later ones."""
+    cache_size: int | None = Field(None, ge=1)
+    """Ended sequences that an engine keeps for that; unset: the engine chooses."""
+    engine_args: dict[str, dict[str, Any]] = {}
+    """By engine: start-up parameters of all its models, under each model's own."""
     models: dict[str, ModelSettings] = {}
     """Per model; in tricorn.yaml."""
+    max_instances: int = Field(8, ge=0)
+    """Named instances (`POST /instances`) at the same time."""
+    instance_ttl: Duration = 3600.0
+    """Seconds without a request after which an instance ends, unless it was made with its own."""
+    allow_model_deletion: bool = False
+    """`DELETE /v1/models/{name}` removes the files."""
+
+    # --- downloads
+    hf_endpoint: str | None = None
+    """The hub that models are pulled from; unset: huggingface.co."""
+    hf_home: Path | None = None
+    hf_token: SecretStr | None = None
+    http_proxy: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
 
     # --- waiting
     load_timeout_s: float = Field(600.0, gt=0)
+    max_concurrent_requests: int | None = Field(None, ge=1)
+    """Requests that are served at the same time, of all models together; more wait."""
     max_waiting: int = Field(256, ge=0)
-    """Requests a model may have waiting for a lease; more get 503 at once."""
+    """Requests a model may have waiting for a lease; more are refused at once."""
     max_wait_s: float = Field(600.0, gt=0)
     drain_timeout_s: float = Field(30.0, ge=0)
     """Seconds that running requests get to finish when Tricorn is stopped."""
+
+    # --- supervision
+    canary_interval_s: float = Field(600.0, ge=0)
+    """A model that was idle so long is tried with one token; 0: never."""
+    hang_timeout_s: float = Field(120.0, ge=0)
+    """An engine that has work and makes no progress so long is killed and restarted; 0: never."""
+    max_restarts: int = Field(5, ge=0)
+    """A model that fails more often within RESTART_WINDOW_S is not tried again by itself."""
+    restart_window_s: float = Field(600.0, gt=0)
 
     # --- stored responses
     responses_ttl_s: int = Field(30 * 24 * 3600, ge=1)
@@ -167,6 +189,15 @@ class Settings(BaseSettings):
         if cls._yaml_file is not None:
             sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=cls._yaml_file))
         return tuple(sources)
+
+    def options(self) -> EngineOptions:
+        """The server-wide start-up options of every engine."""
+        return EngineOptions(
+            context_length=self.context_length,
+            max_num_seqs=self.max_num_seqs,
+            prefill_budget=self.prefill_budget,
+            threads=self.max_cpu_threads,
+        )
 
     def gateway_workers(self) -> int:
         if self.workers:

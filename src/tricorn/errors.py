@@ -6,18 +6,24 @@
     │   ├── UnsupportedParameter     400  a known parameter that this model or version cannot honour
     │   ├── ContextLengthExceeded    400  the prompt fills the context
     │   ├── PreviousResponseNotFound 400  the conversation to continue is not stored
+    │   ├── NotAllowed               403  this server is not set up to do that
     │   ├── ModelNotFound            404
+    │   ├── InstanceNotFound         404
     │   ├── ResponseNotFound         404
     │   ├── RouteNotFound            404
     │   ├── MethodNotAllowed         405
+    │   ├── Conflict                 409  what is there, or goes on, does not allow it
     │   ├── BodyTooLarge             413
-    │   └── UnsupportedMediaType     415
+    │   ├── UnsupportedMediaType     415
+    │   └── TooManyRequests          429  the model is busy, and enough others wait for it already
     ├── ServiceError                 the server's fault or state (5xx)
     │   ├── InternalError            500
     │   ├── EngineGenerateError      500  one request failed inside a healthy engine
     │   ├── EngineLost               503  the engine process died while the request was running
     │   ├── ModelLoadFailed          503
     │   ├── Overloaded               503  a queue is full or a wait took too long
+    │   ├── DownloadFailed           502  the hub did not give what was asked for
+    │   ├── InsufficientMemory       507  the model can never fit into this machine's memory
     │   ├── ManagerUnavailable       503
     │   ├── StorageUnavailable       503
     │   └── ShuttingDown             503
@@ -85,6 +91,16 @@ class PreviousResponseNotFound(RequestError):
     code = "previous_response_not_found"
 
 
+class NotAllowed(RequestError):
+    code = "not_allowed"
+    status = 403
+
+
+class InstanceNotFound(RequestError):
+    code = "instance_not_found"
+    status = 404
+
+
 class ModelNotFound(RequestError):
     code = "model_not_found"
     status = 404
@@ -105,6 +121,11 @@ class MethodNotAllowed(RequestError):
     status = 405
 
 
+class Conflict(RequestError):
+    code = "conflict"
+    status = 409
+
+
 class BodyTooLarge(RequestError):
     code = "body_too_large"
     status = 413
@@ -113,6 +134,12 @@ class BodyTooLarge(RequestError):
 class UnsupportedMediaType(RequestError):
     code = "unsupported_media_type"
     status = 415
+
+
+class TooManyRequests(RequestError):
+    code = "too_many_requests"
+    status = 429
+    type = "rate_limit_error"
 
 
 class ServiceError(TricornError):
@@ -140,6 +167,16 @@ class ModelLoadFailed(ServiceError):
 class Overloaded(ServiceError):
     code = "overloaded"
     status = 503
+
+
+class DownloadFailed(ServiceError):
+    code = "download_failed"
+    status = 502
+
+
+class InsufficientMemory(ServiceError):
+    code = "insufficient_memory"
+    status = 507
 
 
 class ManagerUnavailable(ServiceError):

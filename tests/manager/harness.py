@@ -43,7 +43,7 @@ def settings_for(folder: Path, **given: Any) -> Settings:
         model_base_path=folder / "models",
         log_dir=folder / "logs",
         data_dir=folder / "data",
-        **({"run_dir": folder / "run"} | given),
+        **({"run_dir": folder / "run", "max_concurrent_models": 1, "hf_cache": False} | given),
     )
 
 
@@ -103,7 +103,7 @@ class Manager:
         self.pool = Pool(
             scan=catalog.scan,
             make_replica=self._make,
-            max_models=settings.max_concurrent_models,
+            max_models=settings.max_concurrent_models or sys.maxsize,
             max_parked=settings.max_parked_models,
             max_waiting=settings.max_waiting,
             max_wait_s=settings.max_wait_s,

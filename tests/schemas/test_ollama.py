@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -189,8 +190,8 @@ def test_refused_in_generate(fields: dict[str, Any], param: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [(0, 0), (-1, -1), (2.5, 2.5), ("5m", 300), ("1h30m", 5400), ("-1m", -60), ("0", 0),
-     ("-1", -1), ("1500ms", 1.5)],
+    [(0, 0), (-1, math.inf), (2.5, 2.5), ("5m", 300), ("1h30m", 5400), ("-1m", math.inf), ("0", 0),
+     ("-1", math.inf), ("1500ms", 1.5)],
 )  # fmt: skip
 def test_keep_alive(value: Any, seconds: float) -> None:
     assert chat(keep_alive=value).keep_alive == seconds

@@ -46,6 +46,31 @@ class Adapter(msgspec.Struct, frozen=True):
     """Unix seconds: the newest modification of its files."""
 
 
+class Serving(msgspec.Struct, frozen=True):
+    """How the manager treats a model. The engine knows nothing of it: a change needs no reload."""
+
+    ttl_s: float | None = None
+    """Seconds without a request after which it is unloaded; None: never."""
+    preload: bool = False
+    pinned: bool = False
+    """Never unloaded for another model, nor after its ttl."""
+    replicas: int = 1
+    max_leases: int | None = None
+    """Of each replica; None: twice its sequences."""
+    shrink_context: bool = False
+    """Where it can never fit, it is loaded with the longest context that does."""
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """Where a model's engine processes run."""
+
+    env: dict[str, str] = {}
+    gpus: tuple[int, ...] | None = None
+    """None: all that are there."""
+    cpus: tuple[int, ...] | None = None
+    numa_node: int | None = None
+
+
 class ModelSpec(msgspec.Struct, frozen=True):
     """What the catalog knows of a model."""
 
@@ -69,6 +94,10 @@ class ModelSpec(msgspec.Struct, frozen=True):
     """What its files tell; None where there are none."""
     estimate: Estimate | None = None
     """What a load takes of memory, on the machine as it was at the start; None: unknown."""
+    aliases: tuple[str, ...] = ()
+    """Other names that requests may call it by."""
+    serving: Serving = Serving()
+    binding: Binding = Binding()
 
 
 class EngineCapabilities(msgspec.Struct, frozen=True, array_like=True):

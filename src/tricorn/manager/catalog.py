@@ -274,7 +274,11 @@ class Catalog:
         except StartupError as error:
             choice = Choice("", "", (error.message,))
             fault = fault or error.message
-        options = (entry or ModelSettings.model_validate({})).options(self._settings)
+        given = entry or ModelSettings.model_validate({})
+        shared = self._settings.engine_args.get(choice.engine, {})
+        options = given.options(
+            msgspec.structs.replace(self._settings.options(), engine_args=shared)
+        )
         if entry is not None and entry.chat_template is not None:
             template, unread = read_template(entry.chat_template)
             options = msgspec.structs.replace(options, chat_template=template)
@@ -292,6 +296,11 @@ class Catalog:
             fault=fault,
             facts=facts,
             estimate=None if facts is None else self._estimate(facts, options, choice),
+            aliases=tuple(given.aliases),
+            serving=given.serving(
+                ttl_s=self._settings.ttl, shrink_context=self._settings.shrink_context
+            ),
+            binding=given.binding(),
         )
 
     def _estimate(

@@ -8,7 +8,7 @@ calls) ends with the connection.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -57,6 +57,8 @@ class ModelInfo(msgspec.Struct, frozen=True, array_like=True):
     """As `ModelSpec.facts`."""
     estimate: Estimate | None = None
     """As `ModelSpec.estimate`."""
+    aliases: tuple[str, ...] = ()
+    """As `ModelSpec.aliases`."""
 
     @property
     def trouble(self) -> str | None:
@@ -81,6 +83,13 @@ class Acquire(msgspec.Struct, frozen=True, tag="acquire"):
     call: int
     model: str
     request_id: str
+    key: str = ""
+    """Whose request it is: waiting calls of different keys are served in turn."""
+    prefix: tuple[int, ...] = ()
+    """Hashes of the conversation's beginnings, the shortest first (`chat.prefix_chain`)."""
+    keep_alive_s: float | None = None
+    """Seconds without a request after which the model is unloaded from now on; None: as it is set
+    up."""
 
 
 class Withdraw(msgspec.Struct, frozen=True, tag="withdraw"):
@@ -126,8 +135,28 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     stats: EngineStats
 
 
+class Order(msgspec.Struct, frozen=True, tag="order"):
+    """Something other than a lease is wanted; answered by `Told` or `Refused`, with `call`, and
+    maybe by `Progress` before. `Withdraw` ends the waiting, and what only it waited for."""
+
+    call: int
+    command: str
+    """As `manager.orders` knows them."""
+    arguments: dict[str, Any] = {}
+
+
 ClientMessage = (
-    Hello | Acquire | Withdraw | Release | Loading | Ready | LoadFailed | Stats | Parked | Woken
+    Hello
+    | Order
+    | Acquire
+    | Withdraw
+    | Release
+    | Loading
+    | Ready
+    | LoadFailed
+    | Stats
+    | Parked
+    | Woken
 )
 
 # --- from the manager -------------------------------------------------------------------------
@@ -160,6 +189,38 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     error: ErrorInfo
 
 
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
+    """Why a call waits, now and then while it does."""
+
+    call: int
+    text: str
+    """For people, in one line."""
+    share: float | None = None
+    """Of the work, 0 to 1; None: unknown."""
+    eta_s: float | None = None
+    """Seconds that it will probably take from now."""
+
+
+class Told(msgspec.Struct, frozen=True, tag="told"):
+    """The answer to an `Order`."""
+
+    call: int
+    result: dict[str, Any]
+
+
+class Event(msgspec.Struct, frozen=True, tag="event"):
+    """Something has happened; every gateway is told of everything."""
+
+    number: int
+    """Grows by one with each event of this manager."""
+    time: float
+    """Unix seconds."""
+    kind: str
+    """replica.state, model.listed, model.gone, download, instance.created, …"""
+    model: str = ""
+    data: dict[str, Any] = {}
+
+
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """To an engine worker: end now."""
 
@@ -178,7 +239,9 @@ class Wake(msgspec.Struct, frozen=True, tag="wake"):
     """To a parked engine worker: be as before. Answered by `Woken`."""
 
 
-ManagerMessage = Snapshot | Granted | Refused | Stop | DropAdapter | Park | Wake
+ManagerMessage = (
+    Snapshot | Granted | Refused | Progress | Told | Event | Stop | DropAdapter | Park | Wake
+)
 
 encode = msgspec.msgpack.Encoder().encode
 decode_client = msgspec.msgpack.Decoder(ClientMessage).decode

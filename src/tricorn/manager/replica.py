@@ -61,7 +61,9 @@ class Replica:
         *,
         load_timeout_s: float,
         on_change: Callable[[Replica], None],
+        on_state: Callable[[Replica], None] = lambda replica: None,
     ) -> None:
+        """on_state: called in each new state, before anybody acts on it."""
         self.name = name
         self.spec = spec
         self.state: ReplicaState = "UNLOADED"
@@ -88,6 +90,7 @@ class Replica:
         self._placement = placement
         self._load_timeout_s = load_timeout_s
         self._on_change = on_change
+        self._on_state = on_state
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[Ready | Parked | Woken | ErrorInfo]
         self._answer = self._loop.create_future()
@@ -209,6 +212,7 @@ class Replica:
         if state not in ARROWS[self.state]:
             raise RuntimeError(f"replica {self.name}: no arrow from {self.state} to {state}")
         self.state = state
+        self._on_state(self)
         log.info("replica state", state=state, model=self.spec.id, replica=self.name, pid=self.pid)
 
     async def _live(self) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from tricorn.engines.spec import Adapter, LoadedModel, ModelSpec
+from tricorn.engines.spec import Adapter, LoadedModel, ModelSpec, Serving
 from tricorn.errors import ServiceError
 from tricorn.manager import adapters, backoff
 from tricorn.manager.eviction import Resident
@@ -155,11 +155,13 @@ class ServedModel:
         )
 
     def is_current(self) -> bool:
-        """Whether its replica is what a load would make now; adapters come and go while it runs."""
+        """Whether its replica is what a load would make now. Adapters come and go while it runs,
+        and what only the manager goes by needs no other process."""
         if self.replica is None or not self.listed:
             return False
         made, wanted = (
-            msgspec.structs.replace(spec, adapters=()) for spec in (self.replica.spec, self.spec)
+            msgspec.structs.replace(spec, adapters=(), aliases=(), serving=Serving())
+            for spec in (self.replica.spec, self.spec)
         )
         return made == wanted
 

@@ -129,7 +129,7 @@ class Service:
         self._pool = Pool(
             scan=self._catalog.scan,
             make_replica=self._make_replica,
-            max_models=self._settings.max_concurrent_models,
+            max_models=self._settings.max_concurrent_models or sys.maxsize,
             max_parked=self._settings.max_parked_models,
             max_waiting=self._settings.max_waiting,
             max_wait_s=self._settings.max_wait_s,
