@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tricorn.config import Settings, load_settings
+from tricorn.config import Settings
 from tricorn.errors import StartupError
+from tricorn.settings_loading import from_json, load, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -146,3 +147,136 @@ def test_a_models_own_settings_win(tmp_path: Path) -> None:
     options = settings.models["m"].options(settings.options())
     assert (options.context_length, options.threads) == (512, 2)
     assert options.engine_args == {"type_k": "q8_0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "field", "value"),
+    [
+        ("INFERENCE_ENGINE", "vllm", "inference_engine", "vllm"),
+        ("DEVICE_TYPE", "cpu", "device_type", "cpu"),
+        ("MAX_CONCURRENT_MODELS", "3", "max_concurrent_models", 3),
+        ("DEFAULT_MODEL", "org/m:Q4", "default_model", "org/m:Q4"),
+        ("MODEL_BASE_PATH", "/m", "model_base_path", Path("/m")),
+        ("HOST", "0.0.0.0", "host", "0.0.0.0"),
+        ("PORT", "81", "port", 81),
+        ("WORKERS", "4", "workers", 4),
+        ("MAX_CONCURRENT_REQUESTS", "10", "max_concurrent_requests", 10),
+        ("MAX_GPU_MEMORY", "0.8", "max_gpu_memory", 0.8),
+        ("MAX_GPU_MEMORY", "20GB", "max_gpu_memory", 20_000_000_000),
+        ("MAX_CPU_THREADS", "6", "max_cpu_threads", 6),
+        ("ENABLE_CACHING", "false", "enable_caching", False),
+        ("CACHE_SIZE", "100", "cache_size", 100),
+        ("LOG_LEVEL", "WARNING", "log_level", "WARNING"),
+        ("HF_ENDPOINT", "https://hub", "hf_endpoint", "https://hub"),
+        ("HF_HOME", "/hf", "hf_home", Path("/hf")),
+        ("HTTP_PROXY", "http://p:1", "http_proxy", "http://p:1"),
+        ("https_proxy", "http://p:2", "https_proxy", "http://p:2"),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_names_that_people_know(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    name: str,
+    given: str,
+    field: str,
+    value: object,
+) -> None:
+    """In the environment and in .env; proxies also in small letters."""
+    if where == "environment":
+        monkeypatch.setenv(name, given)
+    else:
+        (tmp_path / ".env").write_text(f"{name}={given}\n")
+    assert getattr(load_settings(directory=tmp_path), field) == value
+
+
+def test_defaults_lie_under_each_models_own(tmp_path: Path) -> None:
+    """`models: defaults:` is no model; dictionaries add up, name by name."""
+    (tmp_path / "tricorn.yaml").write_text(
+        "models:\n"
+        "  defaults: {threads: 2, ttl: 5m, engine_args: {a: 1, b: 1}, env: {X: '1'}}\n"
+        "  m: {threads: 4, engine_args: {b: 2}}\n"
+        "  n:\n"
+    )
+    settings = load_settings(directory=tmp_path)
+    assert set(settings.models) == {"m", "n"}
+    assert settings.model_defaults.threads == 2
+    one, other = settings.models["m"], settings.models["n"]
+    assert (one.threads, one.ttl, one.engine_args, one.env) == (
+        4,
+        300,
+        {"a": 1, "b": 2},
+        {"X": "1"},
+    )
+    assert (other.threads, other.engine_args) == (2, {"a": 1, "b": 1})
+
+
+def test_defaults_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As MODEL_DEFAULTS, or among MODELS; not as both."""
+    monkeypatch.setenv("MODELS", '{"m": {}, "defaults": {"threads": 3}}')
+    assert load_settings(directory=tmp_path).models["m"].threads == 3
+    monkeypatch.setenv("MODEL_DEFAULTS", '{"threads": 5}')
+    with pytest.raises(StartupError, match=r"model_defaults and models\.defaults are the same"):
+        load_settings(directory=tmp_path)
+    monkeypatch.setenv("MODELS", '{"m": {}}')
+    assert load_settings(directory=tmp_path).models["m"].threads == 5
+
+
+def test_what_the_gateway_gets_is_what_the_manager_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings are the same after a way through JSON, and the environment changes them no more."""
+    (tmp_path / "tricorn.yaml").write_text(
+        "models: {defaults: {ttl: never, numa_node: 0}, m: {cpus: 0-1}, n: {gpus: [0]}}\n"
+    )
+    settings = load_settings(directory=tmp_path)
+    monkeypatch.setenv("MODELS", '{"defaults": {"threads": 1}, "x": {}}')
+    assert from_json(settings.model_dump_json()).model_dump() == settings.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("models: {m: {threds: 1}}\n", r"models\.m\.threds: no such setting; did you mean threads"),
+        ("models: {defaults: {path: x}}\n", r"models\.defaults\.path: no such setting"),
+        ("srver: {}\n", r"srver: no such setting; did you mean server\?"),
+        ("server: {prot: 1}\n", r"server\.prot: no such setting; did you mean port\?"),
+        ("engine_args: {vlm: {}}\n", r"engine_args: there is no engine 'vlm'; did you mean vllm\?"),
+        ("models: {/m: {}}\n", r"models\./m: a model's name must not begin with a slash"),
+        ("models: {m: {aliases: [a/../b]}}\n", r"models\.m\.aliases\.0: .*must not have '\.\.'"),
+        ("models: {m: {env: {'a b': x}}}\n", r"models\.m\.env: 'a b' is no name of an environment"),
+        ("models: {m: {repo: name}}\n", r"models\.m\.repo: must be a hub id such as ORG/NAME"),
+        ("models: {m: {path: a, repo: o/n}}\n", r"models\.m: path and repo both say where it is"),
+    ],
+)
+def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, said: str) -> None:
+    """At every level of the file."""
+    (tmp_path / "tricorn.yaml").write_text(text)
+    with pytest.raises(StartupError, match=said):
+        load_settings(directory=tmp_path)
+
+
+def test_secrets_are_not_repeated(tmp_path: Path) -> None:
+    """A message about a token, or a variable of an engine, leaves its value out."""
+    text = "hf_token: [geheim]\nmodels: {m: {env: {TOKEN: {a: geheim}}}}\n"
+    (tmp_path / "tricorn.yaml").write_text(text)
+    with pytest.raises(StartupError) as caught:
+        load_settings(directory=tmp_path)
+    assert "hf_token" in caught.value.message
+    assert "geheim" not in caught.value.message
+
+
+def test_where_each_setting_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every source that gives it, the one that counts first; and the files that were looked at."""
+    (tmp_path / "tricorn.yaml").write_text("server: {port: 1001, host: 0.0.0.0}\n")
+    (tmp_path / ".env").write_text("PORT=1002\n")
+    monkeypatch.setenv("WORKERS", "2")
+    loaded = load({"port": 1003}, directory=tmp_path)
+    assert loaded.origins["port"] == ["flag", ".env", "tricorn.yaml"]
+    assert (loaded.origins["host"], loaded.origins["workers"]) == (
+        ["tricorn.yaml"],
+        ["environment"],
+    )
+    assert "mode" not in loaded.origins
+    assert set(loaded.files) == {tmp_path / ".env", tmp_path / "tricorn.yaml"}

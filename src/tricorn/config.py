@@ -1,34 +1,28 @@
-"""Settings: flags over environment over `.env` over `tricorn.yaml` over the defaults here.
+"""The settings, with their defaults. `settings_loading` reads them, at start and at each reload;
+then they are passed down.
 
-Parsed once, at start, and passed down. Names nobody knows are refused in `.env` and `tricorn.yaml`
-(the environment itself is full of other programs' names). Each setting's environment name is its
-field name in capitals; `.env.example` lists the same names, which a test holds true.
+Each setting's environment name is its field name in capitals; `.env.example` lists the same names,
+which a test holds true, and docs/configuration.md is written from the docstrings here.
 """
 
 from __future__ import annotations
 
-import difflib
 import getpass
 import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.functional_validators import BeforeValidator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-    YamlConfigSettingsSource,
-)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tricorn import settings_file
+from tricorn.engines.registry import ENGINES
 from tricorn.engines.spec import EngineOptions
-from tricorn.errors import StartupError
+from tricorn.model_names import ModelName
+from tricorn.model_settings import ModelDefaults as ModelDefaults
 from tricorn.model_settings import ModelSettings as ModelSettings
 from tricorn.quantities import FOREVER, Duration, MemoryAmount
 
@@ -43,6 +37,9 @@ def _comma_list(value: object) -> object:
 
 CommaList = Annotated[list[str], NoDecode, BeforeValidator(_comma_list)]
 
+DEFAULTS = "defaults"
+"""Under `models:` no model, but what all of them have in common."""
+
 
 class Settings(BaseSettings):
     # Without "strings" an endless duration would be null in JSON, by which gateways get these.
@@ -54,10 +51,13 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for every interface."""
     port: int = Field(8000, ge=1, le=65535)
+    """Port to listen on."""
     workers: int = Field(0, ge=0, le=256)
     """Gateway processes; 0: one in dev, one for every two cores (2 to 8) in prod."""
     mode: Literal["dev", "prod"] = "prod"
+    """dev: the gateway is reloaded when its source changes, and logs are for people."""
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
+    """Longest request body."""
     max_images: int = Field(16, ge=0)
     """Images in a request."""
     max_image_bytes: int = Field(20 * 1024 * 1024, ge=1024)
@@ -67,17 +67,20 @@ class Settings(BaseSettings):
     fetch_images: bool = False
     """Fetch images that a request names by an http(s) address, from public addresses only."""
     image_fetch_timeout_s: float = Field(10.0, gt=0)
+    """Seconds that the images of a request may take to be fetched."""
     strict_fields: bool = False
     """400 for request fields that nobody knows, instead of naming them in x-tricorn-ignored."""
     reasoning_field: Literal["both", "reasoning_content", "reasoning"] = "both"
     """What chat completions call a model's thoughts; clients read the one name or the other."""
     cors_origins: CommaList = ["*"]
-    """Origins that browsers may call from, separated by commas; * for any, empty for none."""
+    """Origins that browsers may call from, separated by commas; * for any, empty for none. Models
+    are managed only from those that are named, and from the server's own."""
     sse_keepalive_s: float = Field(15.0, gt=0)
     """Seconds of silence after which a stream gets an SSE comment."""
 
     # --- models
     model_base_path: Path = Path("models")
+    """The folder that is scanned for models."""
     default_model: str | None = None
     """The model to load at start; unset: the one in models/, else the small one that is shipped."""
     inference_engine: str = "auto"
@@ -106,18 +109,24 @@ class Settings(BaseSettings):
     max_parked_models: int = Field(1, ge=0)
     """Models that made room and may keep their process, off the device; 0: none."""
     context_length: int | None = Field(None, ge=16)
+    """Tokens that one sequence may hold, prompt and answer together; unset: the engine chooses."""
     max_num_seqs: int | None = Field(None, ge=1)
+    """Sequences decoded at the same time, the others wait; unset: the engine chooses."""
     prefill_budget: int | None = Field(None, ge=1)
     """Prompt tokens prefilled in a step while others decode."""
     max_cpu_threads: int | None = Field(None, ge=1)
+    """Threads an engine may use; unset: the physical cores that it may run on."""
     enable_caching: bool = True
     """Keep the prefixes of ended requests for later ones."""
     cache_size: int | None = Field(None, ge=1)
     """Ended sequences that an engine keeps for that; unset: the engine chooses."""
     engine_args: dict[str, dict[str, Any]] = {}
     """By engine: start-up parameters of all its models, under each model's own."""
-    models: dict[str, ModelSettings] = {}
-    """Per model; in tricorn.yaml."""
+    models: dict[ModelName, ModelSettings] = {}
+    """Of single models, by name; each has the defaults of all models under its own."""
+    model_defaults: ModelDefaults = Field(default_factory=lambda: ModelDefaults.model_validate({}))
+    """Of all models, also of those that `models` does not name; in tricorn.yaml rather as
+    `models: defaults:`."""
     max_instances: int = Field(8, ge=0)
     """Named instances (`POST /instances`) at the same time."""
     instance_ttl: Duration = 3600.0
@@ -129,18 +138,27 @@ class Settings(BaseSettings):
     hf_endpoint: str | None = None
     """The hub that models are pulled from; unset: huggingface.co."""
     hf_home: Path | None = None
+    """Its folder `hub` is the Hugging Face cache; unset: ~/.cache/huggingface."""
+    hf_hub_cache: Path | None = None
+    """The Hugging Face cache, where it is elsewhere."""
     hf_token: SecretStr | None = None
+    """For models that ask for one."""
     http_proxy: str | None = None
+    """For downloads."""
     https_proxy: str | None = None
+    """For downloads."""
     no_proxy: str | None = None
+    """Hosts that are asked without a proxy, separated by commas."""
 
     # --- waiting
     load_timeout_s: float = Field(600.0, gt=0)
+    """Seconds a model may take to load."""
     max_concurrent_requests: int | None = Field(None, ge=1)
     """Requests that are served at the same time, of all models together; more wait."""
     max_waiting: int = Field(256, ge=0)
     """Requests a model may have waiting for a lease; more are refused at once."""
     max_wait_s: float = Field(600.0, gt=0)
+    """Seconds that a request may wait for a lease."""
     drain_timeout_s: float = Field(30.0, ge=0)
     """Seconds that running requests get to finish when Tricorn is stopped."""
 
@@ -152,6 +170,7 @@ class Settings(BaseSettings):
     max_restarts: int = Field(5, ge=0)
     """A model that fails more often within RESTART_WINDOW_S is not tried again by itself."""
     restart_window_s: float = Field(600.0, gt=0)
+    """Seconds; see `max_restarts`."""
 
     # --- stored responses
     responses_ttl_s: int = Field(30 * 24 * 3600, ge=1)
@@ -165,8 +184,11 @@ class Settings(BaseSettings):
     engines_dir: Path = Path(".engines")
     """Where the engines' own environments are; ENGINES_DIR/NAME each."""
     data_dir: Path = Path("data")
+    """What outlives a start."""
     log_dir: Path = Path("logs")
+    """What engines write goes to LOG_DIR/engines."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """What is said less than this is not logged."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """auto: console in dev, json in prod."""
     run_dir: Path | None = None
@@ -174,21 +196,32 @@ class Settings(BaseSettings):
     transport: Literal["auto", "unix", "tcp"] = "auto"
     """Between Tricorn's processes. tcp: loopback with a per-start secret; auto: unix if it can."""
 
-    _yaml_file: ClassVar[Path | None] = None
-
+    @model_validator(mode="before")
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        sources = [init_settings, env_settings, dotenv_settings]
-        if cls._yaml_file is not None:
-            sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=cls._yaml_file))
-        return tuple(sources)
+    def _defaults_among_the_models(cls, data: Any) -> Any:
+        models = data.get("models") if isinstance(data, dict) else None
+        if not isinstance(models, dict) or DEFAULTS not in models:
+            return data
+        if data.get("model_defaults"):
+            raise ValueError("model_defaults and models.defaults are the same: give one")
+        rest = {name: entry for name, entry in models.items() if name != DEFAULTS}
+        return data | {"models": rest, "model_defaults": models[DEFAULTS]}
+
+    @field_validator("engine_args")
+    @classmethod
+    def _known_engines(cls, given: dict[str, Any]) -> dict[str, Any]:
+        for name in given:
+            if name not in ENGINES:
+                near = settings_file.nearest(name, ENGINES)
+                hint = f"did you mean {near}?" if near else f"there are: {', '.join(ENGINES)}"
+                raise ValueError(f"there is no engine {name!r}; {hint}")
+        return given
+
+    @model_validator(mode="after")
+    def _models_over_their_defaults(self) -> Settings:
+        shared = self.model_defaults
+        self.models = {name: entry.over(shared) for name, entry in self.models.items()}
+        return self
 
     def options(self) -> EngineOptions:
         """The server-wide start-up options of every engine."""
@@ -197,6 +230,8 @@ class Settings(BaseSettings):
             max_num_seqs=self.max_num_seqs,
             prefill_budget=self.prefill_budget,
             threads=self.max_cpu_threads,
+            prefix_cache=self.enable_caching,
+            cache_size=self.cache_size,
         )
 
     def gateway_workers(self) -> int:
@@ -216,50 +251,3 @@ class Settings(BaseSettings):
             return self.run_dir.resolve()
         user = hashlib.sha256(getpass.getuser().encode()).hexdigest()[:8]
         return Path(tempfile.gettempdir()) / f"tricorn-{user}" / str(self.port)
-
-
-def load_settings(
-    flags: dict[str, Any] | None = None,
-    *,
-    config_file: Path | None = None,
-    directory: Path | None = None,
-) -> Settings:
-    """Read every source once. StartupError says which name is wrong, where, and the nearest known.
-
-    flags: field name → value, those that were given.
-    config_file: `tricorn.yaml`; None: the one in `directory`, if there.
-    directory: where `.env` and `tricorn.yaml` are looked for; None: the current one.
-    """
-    directory = directory or Path.cwd()
-    yaml_file = config_file or directory / "tricorn.yaml"
-    if config_file is not None and not config_file.is_file():
-        raise StartupError(f"there is no configuration file {config_file}")
-
-    class Sources(Settings):
-        _yaml_file = yaml_file if yaml_file.is_file() else None
-
-    try:
-        loaded = Sources(_env_file=directory / ".env", **(flags or {}))  # type: ignore[call-arg]
-    except ValidationError as error:
-        raise StartupError(_explain(error)) from error
-    except SettingsError as error:
-        raise StartupError(f"the settings cannot be used:\n  {error}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise StartupError(f"{yaml_file} cannot be read: {error}") from error
-    return loaded
-
-
-def _explain(error: ValidationError) -> str:
-    lines = []
-    for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            level = ModelSettings if len(item["loc"]) > 1 else Settings
-            last = str(item["loc"][-1]).lower()
-            near = difflib.get_close_matches(last, level.model_fields, n=1)
-            lines.append(
-                f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
-            )
-        else:
-            lines.append(f"{name}: {item['msg']} (got {item['input']!r})")
-    return "the settings cannot be used:\n  " + "\n  ".join(lines)
