@@ -136,3 +136,16 @@ def test_load_error_and_wrong_knobs_fail_the_load() -> None:
         generate(spec(load_error="out of luck"), "x")
     with pytest.raises(TypeError, match="token_delay_s"):
         generate(spec(token_delay_s="slow"), "x")
+
+
+def test_it_says_what_it_takes() -> None:
+    """What its knob says, or nothing."""
+
+    async def taken(**knobs: int) -> int | None:
+        engine = create()
+        loaded = await engine.load(spec(**knobs))
+        await engine.unload()
+        return loaded.memory_bytes
+
+    assert asyncio.run(taken(measured_bytes=70)) == 70
+    assert asyncio.run(taken()) is None

@@ -46,7 +46,12 @@ class RecordingMemory:
 
 
 def cache(
-    cells: int = 32, slots: int = 4, *, parked_tokens: int = 0, shares_prefixes: bool = True
+    cells: int = 32,
+    slots: int = 4,
+    *,
+    parked_tokens: int = 0,
+    shares_prefixes: bool = True,
+    kept: int | None = None,
 ) -> KvCache:
     memory = RecordingMemory()
     memory.kv = KvCache(
@@ -55,6 +60,7 @@ def cache(
         memory,
         parked_bytes=parked_tokens * TOKEN_BYTES,
         shares_prefixes=shares_prefixes,
+        kept=kept,
     )
     return memory.kv
 
@@ -384,3 +390,34 @@ def test_counts_stay_exact(
             assert kv.available_cells() == kv.cells - len(held)
             assert kv.share_in_use == len(held) / kv.cells
         check(kv)
+
+
+def test_no_prefix_is_kept_where_none_may_be() -> None:
+    """ENABLE_CACHING=false: what an ended sequence has computed is gone, and nothing is parked."""
+    kv = cache(parked_tokens=100, kept=0)
+    kv.close(run(kv, [1, 2, 3]))
+    assert kv.match([1, 2, 3, 5]) == (None, 0)
+    assert (kv.free_cells, kv.parked.budget) == (kv.cells, 0)
+
+
+def test_those_that_run_share_also_where_no_prefix_is_kept() -> None:
+    """It is ended sequences that are not kept."""
+    kv = cache(kept=0)
+    slot = run(kv, [1, 2, 3])
+    assert kv.match([1, 2, 3, 5]) == (slot, 3)
+
+
+def test_no_more_prefixes_are_kept_than_may_be() -> None:
+    """CACHE_SIZE: the least recently used goes, whether it is parked or not."""
+    long = [list(range(start, start + 20)) for start in (100, 200, 300)]
+    kv = cache(cells=100, parked_tokens=100, kept=2)
+    kv.close(run(kv, long[0]))
+    kv.park_idle()
+    assert len(kv.parked) == 1
+    for tokens in long[1:]:
+        kv.close(run(kv, tokens))
+    assert len(kv.parked) == 0
+    assert [kv.match([*tokens, 1])[1] for tokens in long] == [0, 20, 20]
+    kv.park_idle()
+    kv.close(run(kv, long[0]))
+    assert [kv.match([*tokens, 1])[1] for tokens in long] == [20, 0, 20]

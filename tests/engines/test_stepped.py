@@ -285,3 +285,57 @@ def test_an_argument_has_its_type_checked() -> None:
     assert argument({}, "x", int, 5) == 5
     with pytest.raises(TypeError, match=r"engine_args\.x must be int, got 'one'"):
         argument({"x": "one"}, "x", int, None)
+
+
+def test_steps_and_what_is_pending() -> None:
+    """Each step counts; work is pending while its step hangs, also when its caller has gone."""
+
+    class HangingCore(ScriptedCore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.in_step = threading.Event()
+            self.may_step = threading.Event()
+
+        def step(self) -> list[StepOutput]:
+            self.in_step.set()
+            assert self.may_step.wait(20)
+            return super().step()
+
+    async def scenario() -> None:
+        core = HangingCore()
+        engine = SteppedEngine(core)
+        await engine.load(SPEC)
+        assert (engine.stats().steps, engine.stats().pending) == (0, 0)
+        calls = [asyncio.create_task(collect(engine, request(n, [1, 2, 3]))) for n in "ab"]
+        await asyncio.to_thread(core.in_step.wait, 20)
+        assert (engine.stats().steps, engine.stats().pending) == (0, 2)
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+        assert engine.stats().pending == 1
+        core.may_step.set()
+        assert await collect(engine, request("c", [1, 2, 3])) == "1 2 3 "
+        while engine.stats().pending:
+            await asyncio.sleep(0.001)
+        assert engine.stats().steps >= 3
+        await engine.unload()
+
+    run(scenario())
+
+
+def test_what_is_prepared_is_not_pending() -> None:
+    """A constraint may take long to compile, without a step and without a fault."""
+
+    async def scenario() -> None:
+        core = ScriptedCore()
+        core.may_prepare.clear()
+        engine = SteppedEngine(core)
+        await engine.load(SPEC)
+        call = asyncio.create_task(collect(engine, constrained("a", [1])))
+        await asyncio.sleep(0)
+        assert engine.stats().pending == 0
+        core.may_prepare.set()
+        assert await call == "1 "
+        await engine.unload()
+
+    run(scenario())

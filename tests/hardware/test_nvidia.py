@@ -122,6 +122,18 @@ def test_nvml_tells_all() -> None:
     assert not library.running
 
 
+def test_free_memory() -> None:
+    """Of each GPU, read anew each time; of a divided one, its largest instance's."""
+    plain = Card("NVIDIA H100")
+    divided = Card("NVIDIA A100", mig=1, instances=[10 * GIB, 40 * GIB, 20 * GIB])
+    library = Library(plain, divided, Card("NVIDIA GB10", memory=None))
+    read = nvidia.memory_reader(library)
+    assert read() == [40 * GIB, 20 * GIB, None]
+    plain.memory = 60 * GIB
+    assert read()[0] == 30 * GIB
+    assert library.running, "it stays open"
+
+
 def test_mig_instances_are_listed() -> None:
     """A divided GPU tells the memory of its instances; an undivided one has none."""
     library = Library(

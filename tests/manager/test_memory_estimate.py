@@ -198,6 +198,13 @@ def test_what_is_not_known_is_not_estimated(engine: str) -> None:
         assert estimate(SMOL, wrong, engine, "cpu", LARGE) is None
 
 
+def test_fakes() -> None:
+    """What their knobs say, whatever the files are."""
+    found = estimated(FileFacts(), "fake", memory_bytes=100, token_bytes=2, context_length=256)
+    assert (found.total, found.context_length) == (612, 256)
+    assert estimated(FileFacts(), "fake", memory_bytes=100).total == 100
+
+
 def test_an_engine_that_takes_nothing() -> None:
     """The fake one, and none."""
     assert estimate(SMOL, EngineOptions(), "fake", "cpu", LARGE) is None

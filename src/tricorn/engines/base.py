@@ -36,6 +36,10 @@ class EngineStats(msgspec.Struct, frozen=True, array_like=True):
     prompt_tokens: int = 0
     generated_tokens: int = 0
     preemptions: int = 0
+    steps: int = 0
+    """Since load: grows whenever it has got on with its work."""
+    pending: int = 0
+    """Requests that it works on, or is to; while there are any, `steps` has to grow."""
 
 
 class InferenceEngine(ABC):

@@ -17,34 +17,44 @@ message. Knobs, in `engine_args`:
     prompt_logprobs false: say nothing of the prompt's tokens
     fill_in_middle  have the tokens for it: 257 to 259
     thinking_budget false: cannot end thoughts; an answer goes on behind the thought that was ended
+    prefixes        tell what a prompt shares with those of ended sequences as read from a cache
     vision          take images: each is written into the prompt as <image HASH>
     token_delay_s   seconds each step takes
     load_delay_s    seconds the load takes
+    native_load_s   … and seconds, a whole number, in which no other thread can run
     load_error      the load fails with this text
+    generate_error  each request fails with this text …
+    error_marker    … but only while this file exists
     crash_at_token  the process dies when a sequence has this many tokens …
     crash_marker    … but only if this file does not exist yet; it is made first
-    hang_at_token   the step that gives a sequence this many tokens never returns
+    hang_at_token   the step that gives a sequence this many tokens never returns …
+    hang_marker     … likewise
+    child           start a process; the engine is lost when it ends
     park            it can be parked
     park_error      parking fails with this text
     wake_delay_s    seconds that waking takes
     wake_error      waking fails with this text
+    memory_bytes    what a load is thought to take, as `fake_footprint` says …
+    token_bytes     … with so much more for each token of the context
+    measured_bytes  what it is said to take once it is loaded
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from tricorn.chat.text import TextStream
 from tricorn.engines import fake_vision
 from tricorn.engines.base import EngineStats, InferenceEngine
+from tricorn.engines.fake_faults import Child, Faults
+from tricorn.engines.fake_footprint import CONTEXT
 from tricorn.engines.fake_pooling import FakePoolingCore
+from tricorn.engines.fake_prefixes import EndedPrompts
 from tricorn.engines.request import (
     ChatPrompt,
     FinishReason,
@@ -116,18 +126,16 @@ class FakeCore(EngineCore):
         self._park = argument(args, "park", bool, False)
         fill = FillTokens(257, 258, 259) if argument(args, "fill_in_middle", bool, False) else None
         self._token_delay_s = argument(args, "token_delay_s", float, 0.0)
-        self._crash_at = argument(args, "crash_at_token", int, None)
-        self._crash_marker = argument(args, "crash_marker", str, None)
-        self._hang_at = argument(args, "hang_at_token", int, None)
-        self._context = spec.options.context_length or 4096
+        self._faults = Faults(args)
+        self._context = spec.options.context_length or CONTEXT
         self._max_num_seqs = spec.options.max_num_seqs or 16
+        self._ended = EndedPrompts(spec.options, used=argument(args, "prefixes", bool, False))
         self._running: list[_Sequence] = []
         self._waiting: WaitingLine[_Sequence] = WaitingLine()
         self._prompt_tokens = self._generated_tokens = 0
         self._clock = threading.Event()
         self._clock.wait(argument(args, "load_delay_s", float, 0.0))
-        if error := argument(args, "load_error", str, None):
-            raise ModelLoadFailed(error)
+        self._faults.in_load()
         return LoadedModel(
             context_length=self._context,
             vocab_size=260 if fill else 257,
@@ -144,11 +152,13 @@ class FakeCore(EngineCore):
             max_adapter_rank=self._max_rank,
             chat_template=argument(args, "chat_template", str, CHAT_TEMPLATE),
             eos_token="",
-            details={"engine": "fake"},
+            details={"engine": "fake", **self._ended.details},
             fill_tokens=fill,
+            memory_bytes=argument(args, "measured_bytes", int, None),
         )
 
     def submit(self, request: GenerateRequest) -> None:
+        self._faults.in_submit()
         prompt = self.detokenize(request.prompt_token_ids).decode(errors="replace")
         constraint = None if self._echo else request.sampling.constraint
         own = constraint.value or "{}" if constraint else _last_message(prompt)
@@ -187,12 +197,13 @@ class FakeCore(EngineCore):
             outputs.append((sequence.request.request_id, delta))
             if delta.finish_reason:
                 self._running.remove(sequence)
+                self._ended.add(sequence.request.prompt_token_ids)
         return outputs
 
     def _advance(self, sequence: _Sequence) -> TokenDelta:
         sampling = sequence.request.sampling
         first = sequence.generated == 0
-        cached = 0 if first else None
+        cached = self._ended.shared(sequence.request.prompt_token_ids) if first else None
         prompt = _of_prompt(sequence.request) if first and sequence.index == 0 else None
         if sampling.max_tokens == 0:
             return TokenDelta(
@@ -203,7 +214,7 @@ class FakeCore(EngineCore):
             token = ord(" ")
         sequence.generated += 1
         self._generated_tokens += 1
-        self._misbehave(sequence.generated)
+        self._faults.at_token(sequence.generated)
 
         finish: FinishReason | None = None
         reason: str | int | None = None
@@ -225,16 +236,6 @@ class FakeCore(EngineCore):
             text += sequence.text.finish()
         logprobs = None if sampling.logprobs is None else [_logprob(token, sampling.logprobs)]
         return TokenDelta(sequence.index, text, [token], finish, reason, logprobs, cached, prompt)
-
-    def _misbehave(self, generated: int) -> None:
-        if generated == self._crash_at:
-            marker = Path(self._crash_marker) if self._crash_marker else None
-            if marker is None or not marker.exists():
-                if marker is not None:
-                    marker.touch()
-                os._exit(134)
-        if generated == self._hang_at:
-            threading.Event().wait()
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         return list(text.encode())
@@ -297,6 +298,7 @@ class FakeEngine(SteppedEngine):
         self._park_error = argument(args, "park_error", str, None)
         self._wake_delay_s = argument(args, "wake_delay_s", float, 0.0)
         self._wake_error = argument(args, "wake_error", str, None)
+        self._child = Child() if argument(args, "child", bool, False) else None
         if "pooling" in args:
             self._core = FakePoolingCore()
         return await super().load(spec)
@@ -306,6 +308,15 @@ class FakeEngine(SteppedEngine):
 
     async def drop_adapter(self, adapter: Adapter) -> None:
         self._inbox.put(lambda: self._fake.forget(adapter))
+
+    async def check(self) -> None:
+        if self._child is not None:
+            self._child.check()
+
+    async def unload(self) -> None:
+        if self._child is not None:
+            self._child.end()
+        await super().unload()
 
     async def park(self) -> None:
         if self._park_error is not None:

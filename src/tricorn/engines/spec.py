@@ -28,6 +28,13 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Parked (vLLM): 1 keeps the weights in main memory, 2 reads them from their files again."""
     chat_template: str | None = None
     """Jinja's text, in place of the model's own templates."""
+    prefix_cache: bool = True
+    """Keep what ended sequences have computed, for prompts that begin like them."""
+    cache_size: int | None = None
+    """Ended sequences that are kept for that; None: the engine chooses."""
+    memory: int | None = None
+    """Bytes of main memory that it may count on for sizes that it chooses itself; None: what it
+    finds free. The manager says so, no user: see `manager.memory_needs`."""
 
 
 class Adapter(msgspec.Struct, frozen=True):
@@ -98,6 +105,8 @@ class ModelSpec(msgspec.Struct, frozen=True):
     """Other names that requests may call it by."""
     serving: Serving = Serving()
     binding: Binding = Binding()
+    warnings: tuple[str, ...] = ()
+    """What its settings ask for in vain, as sentences; it serves nevertheless."""
 
 
 class EngineCapabilities(msgspec.Struct, frozen=True, array_like=True):

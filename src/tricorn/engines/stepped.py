@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import msgspec
 import structlog
 
 from tricorn.engines.base import EngineStats, InferenceEngine
@@ -119,6 +120,9 @@ class SteppedEngine(InferenceEngine):
         # One thread, so that equal requests keep their order.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare-engine")
         self._lost: EngineLost | None = None
+        self._steps = 0
+        self._working = False
+        """The engine thread has something to do; also when nobody waits for it any more."""
 
     async def load(self, spec: ModelSpec) -> LoadedModel:
         loop = asyncio.get_running_loop()
@@ -195,7 +199,8 @@ class SteppedEngine(InferenceEngine):
         return self._core.detokenize(token_ids)
 
     def stats(self) -> EngineStats:
-        return self._core.stats()
+        pending = max(len(self._streams), int(self._working))
+        return msgspec.structs.replace(self._core.stats(), steps=self._steps, pending=pending)
 
     async def unload(self) -> None:
         await asyncio.to_thread(self._preparing.shutdown, cancel_futures=True)
@@ -219,20 +224,24 @@ class SteppedEngine(InferenceEngine):
             while self._drain_inbox():
                 if self._core.busy():
                     self._hand_over(self._core.step())
+                    self._steps += 1
         except Exception as error:
             # The core's state is unknown now: every stream ends and the process is to be replaced.
             log.exception("engine step failed")
             loop.call_soon_threadsafe(self._fail_all, EngineLost(f"the engine failed: {error}"))
         finally:
+            self._working = False
             self._core.close()
 
     def _drain_inbox(self) -> bool:
         """Do what was asked; waits while there is nothing to step. False: the engine is to end."""
         while True:
+            self._working = self._core.busy()
             try:
-                action = self._inbox.get(block=not self._core.busy())
+                action = self._inbox.get(block=not self._working)
             except queue.Empty:
                 return True
+            self._working = True
             if action is None:
                 return False
             action()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from tricorn.hardware.cgroups import memory_limit
+from tricorn.hardware.cgroups import memory_limit, memory_room
 from tricorn.hardware.probe import Findings, Machine, integer, read
 
 
@@ -24,12 +24,37 @@ def probe(machine: Machine, found: Findings) -> None:
             found.note("memory_available", int(memory.available), "psutil")
 
 
+def free_now(machine: Machine) -> int | None:
+    """Bytes of main memory that this process could take without taking them from another one;
+    None where nothing tells.
+
+    Linux counts the pages of mapped files as available. But they are in use: they hold the weights
+    of llama.cpp's models, among others.
+    """
+    lines = _meminfo(machine.root) if machine.system == "linux" else {}
+    free = lines.get("MemAvailable")
+    if free is None:
+        found = Findings()
+        probe(machine, found)
+        return found.values.get("memory_available")
+    mapped = lines.get("Mapped", 0) - lines.get("Shmem", 0)  # which is not counted as available
+    free = max(0, free - max(0, mapped))
+    room = memory_room(machine.root)
+    return free if room is None else min(free, room)
+
+
 def meminfo(root: Path) -> tuple[int | None, int | None]:
     """Total and available bytes of /proc/meminfo."""
+    lines = _meminfo(root)
+    return lines.get("MemTotal"), lines.get("MemAvailable")
+
+
+def _meminfo(root: Path) -> dict[str, int]:
+    """Bytes by name."""
     lines: dict[str, int] = {}
     for line in (read(root / "proc/meminfo") or "").splitlines():
         name, _, value = line.partition(":")
         kilobytes = integer(value.strip().removesuffix(" kB"))
         if kilobytes is not None:
             lines[name] = kilobytes * 1024
-    return lines.get("MemTotal"), lines.get("MemAvailable")
+    return lines

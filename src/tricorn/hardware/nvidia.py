@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tricorn.hardware import nvml
@@ -77,6 +78,38 @@ def of_library(library: object) -> NvidiaFacts | None:
             driver=driver,
             cuda_version=session.cuda_version(),
         )
+
+
+def memory_reader(library: object) -> Callable[[], list[int | None]]:
+    """Reads the free bytes of each GPU, of a divided one its largest instance's. NVML stays open
+    for it as long as the process lives: to start it anew each time would take far longer."""
+    session = nvml.Session(library)
+    session.__enter__()
+
+    def read() -> list[int | None]:
+        return [_free(session, device) for device in session.devices()]
+
+    return read
+
+
+def used_by_processes(library: object) -> list[dict[int, int | None]]:
+    """For each GPU: bytes by process id."""
+    with nvml.Session(library) as session:
+        return [
+            session.processes(device)
+            | {
+                pid: size
+                for instance in session.mig_devices(device)
+                for pid, size in session.processes(instance).items()
+            }
+            for device in session.devices()
+        ]
+
+
+def _free(session: nvml.Session, device: nvml.Device) -> int | None:
+    instances = session.mig_devices(device) if session.mig_enabled(device) else []
+    sizes = [session.memory(instance) for instance in instances] or [session.memory(device)]
+    return max(sizes, key=lambda size: size[0] or 0)[1]
 
 
 def _gpu(session: nvml.Session, device: nvml.Device, driver: str | None) -> NvidiaGpu:

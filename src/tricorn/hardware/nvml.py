@@ -30,6 +30,21 @@ class _Memory(ctypes.Structure):
     ]
 
 
+class _Process(ctypes.Structure):
+    _fields_ = [
+        ("pid", ctypes.c_uint),
+        ("used", ctypes.c_ulonglong),
+        ("gpu_instance", ctypes.c_uint),
+        ("compute_instance", ctypes.c_uint),
+    ]
+
+
+MOST_PROCESSES = 256
+"""That are asked for, on a GPU."""
+NOT_AVAILABLE = 2**64 - 1
+"""Instead of a size: Windows manages the memory itself."""
+
+
 def load(system: str | None) -> object | None:
     """The library; None where this machine has none."""
     for name in NAMES.get(system or "", ()):
@@ -82,6 +97,18 @@ class Session:
         if not self._call("nvmlDeviceGetMemoryInfo", device, ctypes.byref(memory)):
             return None, None
         return int(memory.total) or None, int(memory.free)
+
+    def processes(self, device: Device) -> dict[int, int | None]:
+        """What each process that computes there takes of its memory, by its id."""
+        count = ctypes.c_uint(MOST_PROCESSES)
+        found = (_Process * MOST_PROCESSES)()
+        name = "nvmlDeviceGetComputeRunningProcesses_v3"
+        if not self._call(name, device, ctypes.byref(count), found):
+            return {}
+        return {
+            int(one.pid): None if one.used == NOT_AVAILABLE else int(one.used)
+            for one in found[: count.value]
+        }
 
     def compute_capability(self, device: Device) -> tuple[int, int] | None:
         major, minor = ctypes.c_int(), ctypes.c_int()

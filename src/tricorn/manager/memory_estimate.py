@@ -5,10 +5,12 @@ Each engine's `footprint` knows its own arithmetic; the ledger and the catalog o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
+from tricorn.engines import fake_footprint as fake
 from tricorn.engines.llamacpp import footprint as llamacpp
 from tricorn.engines.mlx import footprint as mlx
 from tricorn.engines.spec import EngineOptions
@@ -34,6 +36,7 @@ FOOTPRINTS: dict[str, Footprint] = {
     "llamacpp": llamacpp.estimate,
     "mlx": mlx.estimate,
     "vllm": vllm.estimate,
+    "fake": fake.estimate,
 }
 
 
@@ -75,18 +78,22 @@ def largest_context(
     None where even the shortest one takes more, or nothing can be known.
     """
 
-    def fits(steps: int) -> bool:
-        context = steps * CONTEXT_STEP
+    def fits(context: int) -> bool:
         asked = msgspec.structs.replace(options, context_length=context)
         found = estimate(facts, asked, engine, device, memory)
         return (
             found is not None and found.total <= budget and (found.context_length or 0) >= context
         )
 
-    low, high = 0, (facts.context_trained or 1 << 20) // CONTEXT_STEP
+    return longest(facts.context_trained or 1 << 20, fits)
+
+
+def longest(most: int, fits: Callable[[int], bool]) -> int | None:
+    """The longest context that fits, of those up to `most` tokens; None where none does."""
+    low, high = 0, most // CONTEXT_STEP
     while low < high:
         middle = (low + high + 1) // 2
-        if fits(middle):
+        if fits(middle * CONTEXT_STEP):
             low = middle
         else:
             high = middle - 1

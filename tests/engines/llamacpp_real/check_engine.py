@@ -335,3 +335,33 @@ def test_a_constraint_that_fails_on_the_way_ends_its_request_only(
         errors |= step(core, answers)
     assert [type(error) for error in errors.values()] == [EngineGenerateError]
     assert answers.text("good") == expected
+
+
+# --- what ended sequences leave behind ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("caching", "cached"),
+    [({"prefix_cache": False}, [False, False]), ({"cache_size": 1}, [False, True])],
+)
+def test_prefixes_that_are_kept(caching: dict[str, Any], cached: list[bool]) -> None:
+    """ENABLE_CACHING and CACHE_SIZE: the first prompt comes again, then another, then the first."""
+    core = LlamaCppCore()
+    options = msgspec.structs.replace(SPEC.options, **caching)
+    details = core.open(msgspec.structs.replace(SPEC, options=options)).details
+    try:
+        found = {}
+        for name, prompt in (
+            ("a", STORY),
+            ("again", STORY),
+            ("other", FRANCE * 20),
+            ("late", STORY),
+        ):
+            start(core, name, prompt, max_tokens=1)
+            found[name] = finish(core)[name, 0][0].cached_tokens or 0
+        whole = len(core.tokenize(STORY, add_special=False, parse_special=True)) - 1
+        assert [found[name] == whole for name in ("a", "again")] == cached
+        assert found["late"] < whole
+        assert details["prefix_caching"] == cached[1]
+    finally:
+        core.close()

@@ -79,3 +79,16 @@ def test_the_estimate_is_about_right(model: Path, context: int, args: dict[str, 
     loaded_context, cells, taken = measured(spec)
     assert (loaded_context, cells) == (estimate.context_length, args["kv_tokens"])
     assert 0.75 * taken < estimate.total < 1.25 * taken
+
+
+def test_what_it_may_count_on(model: Path) -> None:
+    """The cache is sized by what the manager says, not by what is free; so it can be estimated."""
+    options = EngineOptions(max_num_seqs=4, threads=1, memory=256 << 20)
+    spec = ModelSpec("m", str(model), "gguf", "llamacpp", "", 0, 0, options, device="cpu")
+    facts = gguf.inspect(model).facts
+    estimate = footprint.estimate(facts, options, device="cpu", memory=Memory(options.memory))
+    assert isinstance(estimate, Estimate)
+    context, cells, taken = measured(spec)
+    assert context == estimate.context_length < 8192
+    assert cells * 30 * 2 * 192 * 2 == estimate.kv_cache
+    assert 0.75 * taken < estimate.total < 1.25 * taken

@@ -52,6 +52,8 @@ def test_a_container_limits_what_is_available() -> None:
     """Whatever the machine around it has."""
     assert available(Facts(memory_available=8, memory_limit=4)) == 4
     assert available(Facts(memory_available=8)) == 8
+    assert available(Facts(memory_available=8), promised=3) == 3
+    assert available(Facts(memory_available=8), promised=9) == 8
     assert available(Facts()) is None
 
 

@@ -72,3 +72,16 @@ def test_uncuttable_entries_do_not_replace_each_other() -> None:
     assert entry is not None
     assert entry.cache == "short"
     assert not cache.wants(A, 10)
+
+
+def test_no_more_entries_than_may_be() -> None:
+    """CACHE_SIZE: the least recently used goes, although there is room."""
+    cache = PrefixCache(100, trimmable=True, most=2)
+    for start in (100, 200, 300):
+        cache.add(list(range(start, start + 10)), "one", 10)
+    assert [cache.match([*range(start, start + 10), 1])[1] for start in (100, 200, 300)] == [
+        0,
+        10,
+        10,
+    ]
+    assert cache.used == 20

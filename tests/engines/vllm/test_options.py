@@ -8,6 +8,7 @@ from tricorn.engines.spec import Adapter, EngineOptions
 from tricorn.engines.vllm.options import (
     AUTO_CONTEXT,
     GIB,
+    cache_size_note,
     engine_args,
     environment,
     plain,
@@ -141,3 +142,29 @@ def test_messages_become_one_line() -> None:
         "    For further information visit https://errors.pydantic.dev/2/v/value_error"
     )
     assert plain(text) == "1 validation error for ModelConfig dtype Value error, no such dtype"
+
+
+def test_the_prefix_cache_can_be_turned_off() -> None:
+    """ENABLE_CACHING; the engine's own argument goes before it."""
+    off = EngineOptions(prefix_cache=False)
+    assert engine_args(off, "m", KNOWN, on_cpu=False)["enable_prefix_caching"] is False
+    assert "enable_prefix_caching" not in engine_args(EngineOptions(), "m", KNOWN, on_cpu=False)
+    own = EngineOptions(prefix_cache=False, engine_args={"enable_prefix_caching": True})
+    args = engine_args(own, "m", [*KNOWN, "enable_prefix_caching"], on_cpu=False)
+    assert args["enable_prefix_caching"] is True
+
+
+def test_a_cache_size_is_told_to_mean_nothing() -> None:
+    """vLLM's cache has no sequences; nothing is passed over in silence."""
+    assert cache_size_note(None) == {}
+    assert "has no meaning here" in cache_size_note(3)["cache_size"]
+    args = engine_args(EngineOptions(cache_size=3), "m", KNOWN, on_cpu=False)
+    assert not any(value == 3 for value in args.values())
+
+
+def test_bound_cores_are_the_default_of_threads() -> None:
+    """vLLM would bind its threads by itself, to one core less; what is given goes before that."""
+    found = environment(EngineOptions(), {}, bound_cores=3)
+    assert (found["OMP_NUM_THREADS"], found["VLLM_CPU_OMP_THREADS_BIND"]) == ("3", "nobind")
+    assert environment(EngineOptions(threads=2), {}, bound_cores=3)["OMP_NUM_THREADS"] == "2"
+    assert "OMP_NUM_THREADS" not in environment(EngineOptions(), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,6 +39,7 @@ def test_levels_are_the_last_and_counts_add_up() -> None:
         prompt_tokens=30,
         generated_tokens=5,
         preemptions=1,
+        steps=2,
     )
 
 
@@ -61,3 +63,14 @@ def test_several_cores() -> None:
 def test_before_the_first_step() -> None:
     """Nothing has happened yet."""
     assert Stats().now() == EngineStats()
+
+
+def test_requests_that_it_has() -> None:
+    """Counted while it works on them, however that ends; their prompts' tokens stay."""
+    stats = Stats()
+    with stats.request(3):
+        with contextlib.suppress(ValueError), stats.request(4):
+            assert stats.now().pending == 2
+            raise ValueError
+        assert stats.now().pending == 1
+    assert (stats.now().pending, stats.now().prompt_tokens) == (0, 7)

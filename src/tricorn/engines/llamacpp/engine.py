@@ -41,6 +41,7 @@ others in it would have to be computed again."""
 class LlamaCppCore(EngineCore):
     def open(self, spec: ModelSpec) -> LoadedModel:
         machine = facts.cpu_and_memory()
+        available = spec.options.memory or machine.memory_available
         cores = machine.physical_cores or 1
         chosen = options.parse(spec.options, cores=cores, device=spec.device)
         self._model = binding.Model(Path(spec.path), chosen)
@@ -56,7 +57,7 @@ class LlamaCppCore(EngineCore):
             bytes_per_token=footprint.bytes_per_token(
                 spec.facts or gguf.inspect(Path(spec.path)).facts, chosen
             ),
-            available_bytes=machine.memory_available,
+            available_bytes=available,
         )
         max_running = spec.options.max_num_seqs or options.DEFAULT_MAX_NUM_SEQS
         max_running = min(max_running, binding.max_slots(), chosen.n_batch)
@@ -65,10 +66,9 @@ class LlamaCppCore(EngineCore):
             self._context.cells,
             max_running,
             self._context,
-            parked_bytes=options.parked_bytes(
-                chosen.cache_ram, available_bytes=machine.memory_available
-            ),
+            parked_bytes=options.parked_bytes(chosen.cache_ram, available_bytes=available),
             shares_prefixes=self._model.shares_prefixes,
+            kept=spec.options.cache_size if spec.options.prefix_cache else 0,
         )
         prefill_budget = spec.options.prefill_budget or options.DEFAULT_PREFILL_BUDGET
         self._scheduler = Scheduler(
@@ -91,6 +91,7 @@ class LlamaCppCore(EngineCore):
             max_running=max_running,
             prefill_budget=prefill_budget,
             parked_bytes=kv.parked.budget,
+            kept=spec.options.cache_size if spec.options.prefix_cache else 0,
             eye=self._vision.says,
             sees=self._vision.chats is not None,
         )

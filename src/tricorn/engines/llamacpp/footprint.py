@@ -60,15 +60,32 @@ def estimate(
     on_gpu = device in ("cuda", "metal") and chosen.n_gpu_layers != 0
     rows = step if on_gpu else sequences
     parked = llama_options.parked_bytes(chosen.cache_ram, available_bytes=memory.available)
+    weights = facts.weight_bytes
+    kv_cache = cells * bytes_per_token(facts, chosen) + sequences * facts.state_bytes
+    process = PROCESS + words * BYTES_PER_WORD
+    beside = device == "cuda" and on_gpu
+    host_weights, host_cache = _off_the_gpu(facts, chosen, kv_cache) if beside else (0, 0)
     return Estimate(
-        weights=facts.weight_bytes,
-        kv_cache=cells * bytes_per_token(facts, chosen) + sequences * facts.state_bytes,
+        weights=weights - host_weights,
+        kv_cache=kv_cache - host_cache,
         compute=NUMBER * (step * facts.width * ACTIVATIONS + rows * words),
-        overhead=GPU_PROCESS if device == "cuda" and on_gpu else PROCESS + words * BYTES_PER_WORD,
+        overhead=GPU_PROCESS if beside else process,
         context_length=context,
         growth=parked if facts.kind == "text" else 0,
-        host=PROCESS + words * BYTES_PER_WORD if device == "cuda" and on_gpu else 0,
+        host=process + host_weights + host_cache if beside else 0,
     )
+
+
+def _off_the_gpu(facts: FileFacts, chosen: LlamaOptions, kv_cache: int) -> tuple[int, int]:
+    """(weights, cache) that stay in main memory: of layers that are kept off the GPU, and the table
+    of token embeddings, in which rows are only looked up."""
+    kept = facts.embedding_bytes
+    layers = facts.layers or 0
+    share = 0.0
+    if 0 < chosen.n_gpu_layers < layers:
+        share = 1 - chosen.n_gpu_layers / layers
+        kept += round((facts.weight_bytes - kept) * share)
+    return kept, round(kv_cache * share) if chosen.offload_kqv else kv_cache
 
 
 def bytes_per_token(facts: FileFacts, chosen: LlamaOptions) -> int:

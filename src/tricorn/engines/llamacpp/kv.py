@@ -51,14 +51,23 @@ class KvCache:
     """All slots and cells of one llama.cpp context.
 
     parked_bytes: main memory for parked prefixes; 0: none are kept.
+    kept: ended sequences whose prefixes are kept, parked or not; 0: none; None: as many as fit.
     shares_prefixes: False for models whose state cannot be cut at a token (recurrent ones).
     """
 
     def __init__(
-        self, cells: int, slots: int, memory: Memory, *, parked_bytes: int, shares_prefixes: bool
+        self,
+        cells: int,
+        slots: int,
+        memory: Memory,
+        *,
+        parked_bytes: int,
+        shares_prefixes: bool,
+        kept: int | None = None,
     ) -> None:
         self.cells = cells
-        self.parked = ParkedPrefixes(parked_bytes)
+        self.parked = ParkedPrefixes(0 if kept == 0 else parked_bytes)
+        self._kept = kept
         self._memory = memory
         self._shares_prefixes = shares_prefixes
         self._slots = [Slot(number) for number in range(slots)]
@@ -178,7 +187,7 @@ class KvCache:
         # An empty slot is no cached prefix: it is the first to be taken again.
         slot.last_used = next(self._clock) if slot.tokens else 0
         self._count()
-        if not keep or not self._shares_prefixes:
+        if not keep or not self._shares_prefixes or self._kept == 0:
             self._cut(slot, 0)
             return
         for other in self._slots:
@@ -190,14 +199,28 @@ class KvCache:
                 and slot.tokens[: len(other.tokens)] == other.tokens
             ):
                 self._cut(other, 0)
+        self._forget_surplus()
 
-    def make_room(self, cells: int) -> bool:
-        """Park cached prefixes, least recently used first, until `cells` are free."""
-        cached = sorted(
+    def _forget_surplus(self) -> None:
+        """Drop the least recently used prefixes beyond those that may be kept. What was parked was
+        used before anything that was not."""
+        cached = self._cached()
+        while self._kept is not None and len(cached) + len(self.parked) > self._kept:
+            if len(self.parked):
+                self.parked.forget_oldest()
+            else:
+                self._cut(cached.pop(0), 0)
+
+    def _cached(self) -> list[Slot]:
+        """Slots of ended sequences, the least recently used first."""
+        return sorted(
             (slot for slot in self._slots if not slot.in_use and slot.tokens),
             key=lambda slot: slot.last_used,
         )
-        for slot in cached:
+
+    def make_room(self, cells: int) -> bool:
+        """Park cached prefixes, least recently used first, until `cells` are free."""
+        for slot in self._cached():
             if self.free_cells >= cells:
                 break
             self._park(slot)
@@ -218,6 +241,8 @@ class KvCache:
             return
         if self._memory.state_size(slot.number) <= self.parked.budget:
             self.parked.add(list(slot.tokens), self._memory.save(slot.number))
+            while self._kept is not None and len(self.parked) > self._kept:
+                self.parked.forget_oldest()
 
     def _cut(self, slot: Slot, length: int) -> None:
         if length == len(slot.tokens):

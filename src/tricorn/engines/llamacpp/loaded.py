@@ -20,10 +20,13 @@ def loaded_model(
     max_running: int,
     prefill_budget: int,
     parked_bytes: int,
+    kept: int | None = None,
     eye: str | None = None,
     sees: bool = False,
 ) -> LoadedModel:
     """parked_bytes: what parked prefixes may take of main memory.
+
+    kept: ended sequences whose prefixes are kept; None: as many as fit.
 
     eye: its mmproj file and why it is not used, if so; sees: it is used.
     """
@@ -55,6 +58,8 @@ def loaded_model(
             "prefill_budget": prefill_budget,
             "n_gpu_layers": chosen.n_gpu_layers,
             "cache_ram_mib": parked_bytes >> 20,
+            "prefix_caching": kept != 0,
+            "cache_size": kept,
             "shares_prefixes": model.shares_prefixes,
             "mmproj": eye,
         },

@@ -74,6 +74,13 @@ class ParkedPrefixes:
             self._entries.remove(entry)
             self._entries.append(entry)
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def forget_oldest(self) -> None:
+        """The least recently used one goes."""
+        self._drop(self._entries[0])
+
     def _drop(self, entry: Parked) -> None:
         self._entries.remove(entry)
         self.used -= entry.state.nbytes

@@ -5,7 +5,8 @@ what is counted is what one sequence of the full context takes, without which th
 serve what it promises; the rest up to the limits is growth.
 
 The constant was measured on Linux x86-64 with MLX's CPU package, as the proportional set size after
-the load of SmolLM2-135M in float32 (vocabulary of 49,152): 639 MiB, of which 513 are weights.
+the load of SmolLM2-135M in float32 (vocabulary of 49,152): 639 MiB, of which 513 are weights. A
+model of 24 MiB with the same vocabulary took 157.
 """
 
 from __future__ import annotations

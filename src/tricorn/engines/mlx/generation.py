@@ -38,7 +38,7 @@ class GenerationCore(EngineCore):
             memory.plan,
             chosen,
             recommended=working_set,
-            available=memory.available(facts.cpu_and_memory()),
+            available=memory.available(facts.cpu_and_memory(), spec.options.memory),
             name=files.path.name,
         )
         plan_for(weights=files.weight_bytes)  # refuses before the memory is full
@@ -66,7 +66,11 @@ class GenerationCore(EngineCore):
             self._pace.measured(tokens, self._batches.warm_up(tokens, sampler))
         # After the batch generator, which sets a limit of its own.
         model.set_limits(plan)
-        self._prefixes = PrefixCache(plan.prefixes, trimmable=self._model.trimmable)
+        self._prefixes = PrefixCache(
+            plan.prefixes if spec.options.prefix_cache else 0,
+            trimmable=self._model.trimmable,
+            most=spec.options.cache_size,
+        )
         self._scheduler = Scheduler(
             self._prefixes,
             self._model.cost,
@@ -108,7 +112,9 @@ class GenerationCore(EngineCore):
                 "quantization": files.quantization,
                 "memory_limit_mib": plan.limit >> 20,
                 "kv_mib": plan.running >> 20,
-                "prompt_cache_mib": plan.prefixes >> 20,
+                "prompt_cache_mib": self._prefixes.budget >> 20,
+                "prefix_caching": self._prefixes.budget > 0,
+                "cache_size": spec.options.cache_size,
                 "prefill_step_size": chosen.prefill_step_size,
                 "prefill_budget": spec.options.prefill_budget,
                 "shares_prefixes": self._model.trimmable,

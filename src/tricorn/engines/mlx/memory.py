@@ -78,9 +78,12 @@ class MemoryPlan:
     """Caches of running sequences."""
 
 
-def available(machine: Facts) -> int | None:
-    """Free bytes of main memory for this process; None where unknown."""
-    sizes = (machine.memory_available, machine.memory_limit)
+def available(machine: Facts, promised: int | None = None) -> int | None:
+    """Free bytes of main memory for this process; None where unknown.
+
+    promised: what it may count on at most, by `EngineOptions`.
+    """
+    sizes = (machine.memory_available, machine.memory_limit, promised)
     return min((size for size in sizes if size is not None), default=None)
 
 

@@ -28,12 +28,14 @@ class Prefix:
 class PrefixCache:
     """The least recently used go first when `budget`, in bytes, is exceeded.
 
+    most: entries; None: as many as the budget allows.
     trimmable: False for models whose cache cannot be cut at a token (recurrent ones, sliding
         windows): an entry then serves only prompts that begin with all of it.
     """
 
-    def __init__(self, budget: int, *, trimmable: bool) -> None:
+    def __init__(self, budget: int, *, trimmable: bool, most: int | None = None) -> None:
         self.budget = budget
+        self._most = most
         self.used = 0
         self._trimmable = trimmable
         self._entries: list[Prefix] = []
@@ -53,6 +55,8 @@ class PrefixCache:
             self._drop(self._entries[0])
         self._entries.append(Prefix(tokens, cache, nbytes))
         self.used += nbytes
+        while self._most is not None and len(self._entries) > self._most:
+            self._drop(self._entries[0])
 
     def match(self, tokens: list[int]) -> tuple[Prefix | None, int]:
         """Who has the longest usable prefix of `tokens`, and its length in tokens."""

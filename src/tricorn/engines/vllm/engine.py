@@ -28,6 +28,7 @@ from tricorn.engines.vllm.stats import Stats
 from tricorn.engines.vllm.stops import Stops
 from tricorn.engines.vllm.tokenizer import Tokenizer
 from tricorn.errors import ContextLengthExceeded
+from tricorn.hardware.facts import cpu_and_memory
 
 if TYPE_CHECKING:
     from tricorn.engines.vllm.runtime import Runtime
@@ -44,13 +45,15 @@ class VllmEngine(InferenceEngine):
         self._pooled = itertools.count(1)
 
     async def load(self, spec: ModelSpec) -> LoadedModel:
-        os.environ.update(options.environment(spec.options, os.environ))
+        bound = spec.binding.cpus is not None or spec.binding.numa_node is not None
+        cores = cpu_and_memory().physical_cores if bound else None
+        os.environ.update(options.environment(spec.options, os.environ, bound_cores=cores))
         # Only now: torch and vllm read the environment when they are imported.
         from tricorn.engines.vllm.runtime import Runtime
 
         self._runtime = Runtime(spec, self._stats)
         self._tokenizer = Tokenizer(self._runtime.tokenizer())
-        self._model = self._facts(await self._runtime.tasks())
+        self._model = self._facts(await self._runtime.tasks(), spec)
         lora = self._runtime.config.lora_config
         self._adapters = Adapters(
             lora.max_cpu_loras if lora else 1,
@@ -59,7 +62,7 @@ class VllmEngine(InferenceEngine):
         )
         return self._model
 
-    def _facts(self, tasks: Sequence[str]) -> LoadedModel:
+    def _facts(self, tasks: Sequence[str], spec: ModelSpec) -> LoadedModel:
         config = self._runtime.config
         model, cache, scheduler = config.model_config, config.cache_config, config.scheduler_config
         fill_tokens = fill.find(self._tokenizer.id_of)
@@ -97,6 +100,7 @@ class VllmEngine(InferenceEngine):
                 "kv_tokens": (cache.num_gpu_blocks or 0) * (cache.block_size or 0),
                 "kv_type": str(cache.cache_dtype),
                 "prefix_caching": bool(cache.enable_prefix_caching),
+                **options.cache_size_note(spec.options.cache_size),
                 "max_num_batched_tokens": scheduler.max_num_batched_tokens,
                 "enforce_eager": bool(model.enforce_eager),
                 "processes": config.parallel_config.world_size,
@@ -113,13 +117,13 @@ class VllmEngine(InferenceEngine):
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[TokenDelta]:
         self._require_room(len(request.prompt_token_ids) + 1)
-        self._stats.prompt_tokens += len(request.prompt_token_ids)
         reader = OutputReader(request, self._tokenizer.bytes)
         stops = Stops(request.sampling)
         async with contextlib.AsyncExitStack() as stack:
             number = None
             if request.adapter is not None:
                 number = await stack.enter_async_context(self._adapters.use(request.adapter))
+            stack.enter_context(self._stats.request(len(request.prompt_token_ids)))
             outputs = self._runtime.generate(
                 request, vocab_size=self._model.vocab_size, adapter_number=number
             )
@@ -145,9 +149,9 @@ class VllmEngine(InferenceEngine):
         self, task: str, token_ids: list[int], token_types: list[int] | None = None
     ) -> list[float]:
         self._require_room(len(token_ids))
-        self._stats.prompt_tokens += len(token_ids)
         request_id = f"{task}-{next(self._pooled)}"
-        return await self._runtime.pool(task, token_ids, request_id, token_types=token_types)
+        with self._stats.request(len(token_ids)):
+            return await self._runtime.pool(task, token_ids, request_id, token_types=token_types)
 
     def _require_room(self, tokens: int) -> None:
         limit = self._model.context_length

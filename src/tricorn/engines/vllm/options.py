@@ -77,9 +77,19 @@ def engine_args(
     if options.prefill_budget is not None:
         # vLLM's budget also counts the one token of each sequence that is being decoded.
         args["max_num_batched_tokens"] = options.prefill_budget + (options.max_num_seqs or 0)
+    if not options.prefix_cache:
+        args["enable_prefix_caching"] = False
     if options.engine_args.get("enable_lora", bool(adapters)):
         args |= _room_for(adapters, in_a_batch=options.engine_args.get("max_loras"))
     return args | options.engine_args
+
+
+def cache_size_note(cache_size: int | None) -> dict[str, str]:
+    """For `LoadedModel.details`: vLLM keeps blocks of tokens, not sequences."""
+    if cache_size is None:
+        return {}
+    note = f"{cache_size} has no meaning here: vLLM keeps as many blocks as its KV cache has"
+    return {"cache_size": note}
 
 
 def _room_for(adapters: Sequence[Adapter], *, in_a_batch: object) -> dict[str, Any]:
@@ -99,8 +109,13 @@ def without_adapters(args: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in args.items() if name not in lora}
 
 
-def environment(options: EngineOptions, given: Mapping[str, str]) -> dict[str, str]:
-    """Variables to set before vllm is imported; what is `given` already is left as it is."""
+def environment(
+    options: EngineOptions, given: Mapping[str, str], *, bound_cores: int | None = None
+) -> dict[str, str]:
+    """Variables to set before vllm is imported; what is `given` already is left as it is.
+
+    bound_cores: physical ones that this process is bound to; None: it is not.
+    """
     wanted = {
         # Models are folders on this machine.
         "HF_HUB_OFFLINE": "1",
@@ -109,10 +124,12 @@ def environment(options: EngineOptions, given: Mapping[str, str]) -> dict[str, s
         # Its processes are started by exec, and so can be bound to the life of this one.
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
     }
-    if options.threads is not None:
-        # Not bound to cores: several engines would be bound to the same ones.
+    threads = options.threads or bound_cores
+    if threads is not None:
+        # Not bound to cores by vLLM: several engines would be bound to the same ones, and it wants
+        # one more than it computes on.
         wanted["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
-        wanted["OMP_NUM_THREADS"] = str(options.threads)
+        wanted["OMP_NUM_THREADS"] = str(threads)
     return {name: value for name, value in wanted.items() if name not in given}
 
 

@@ -74,7 +74,7 @@ class Runtime:
             known,
             on_cpu=self.on_cpu,
             can_sleep=_can_sleep(),
-            memory_available=memory_available,
+            memory_available=spec.options.memory or memory_available,
             adapters=spec.adapters,
             thoughts=thoughts(self._own_template or in_folder(Path(spec.path)).default or ""),
         )

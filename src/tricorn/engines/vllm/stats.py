@@ -6,6 +6,8 @@ after each of that core's steps.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from tricorn.engines.base import EngineStats
@@ -22,9 +24,11 @@ class StatCounter:
         self.prefix_hits = 0
         self.generated_tokens = 0
         self.preemptions = 0
+        self.steps = 0
 
     def record(self, scheduler_stats: Any, iteration_stats: Any) -> None:
         """vLLM's `SchedulerStats` and `IterationStats`; None where a step has none."""
+        self.steps += 1
         if scheduler_stats is not None:
             self.running = scheduler_stats.num_running_reqs
             self.waiting = scheduler_stats.num_waiting_reqs
@@ -43,6 +47,18 @@ class Stats:
         self._cores: list[StatCounter] = []
         self.prompt_tokens = 0
         """Counted once a request, however many sequences it has."""
+        self.pending = 0
+        """Requests that vLLM has."""
+
+    @contextlib.contextmanager
+    def request(self, prompt_tokens: int) -> Iterator[None]:
+        """While vLLM has it."""
+        self.prompt_tokens += prompt_tokens
+        self.pending += 1
+        try:
+            yield
+        finally:
+            self.pending -= 1
 
     def add_core(self) -> StatCounter:
         core = StatCounter()
@@ -60,4 +76,6 @@ class Stats:
             prompt_tokens=self.prompt_tokens,
             generated_tokens=sum(core.generated_tokens for core in cores),
             preemptions=sum(core.preemptions for core in cores),
+            steps=sum(core.steps for core in cores),
+            pending=self.pending,
         )
