@@ -73,12 +73,14 @@ def test_log_tail_is_of_this_process_only(folder: Path) -> None:
 
 
 def test_load_deadline(folder: Path) -> None:
-    """A worker that never gets ready is ended at the deadline."""
+    """A worker that never gets ready is ended at the deadline; its log is kept."""
 
     async def scenario() -> None:
-        async with with_worker(folder, {"silent": True}, load_timeout_s=0.5) as manager:
-            assert "not ready within 0.5 s" in await failed_load(manager)
+        knobs = {"silent": True, "say": "layer 3 of 9"}
+        async with with_worker(folder, knobs, load_timeout_s=1) as manager:
+            assert "not ready within 1 s" in await failed_load(manager)
             one = manager.started[0]
+            assert one.log_tail == ["layer 3 of 9"]
             await asyncio.wait_for(one.ended(), 10)
             assert not is_running(one.pid)
 
@@ -92,6 +94,24 @@ def test_missing_interpreter(folder: Path) -> None:
         async with with_worker(folder, {}) as manager:
             manager._placement._engine_python = lambda name: folder / "no-python"
             assert "cannot be started" in await failed_load(manager)
+            (why,) = manager.started[0].log_tail
+            assert "no-python" in why
+
+    asyncio.run(scenario())
+
+
+def test_what_is_secret_is_not_kept(folder: Path) -> None:
+    """Neither in the log's last lines nor in the reason, if an engine prints its environment."""
+
+    async def scenario() -> None:
+        settings = settings_for(folder, models={"m": {"exit": 7, "say": "token=s3cr3t-value"}})
+        settings.models["m"].env["ANY_TOKEN"] = "s3cr3t-value"
+        async with running(settings, worker=STAND_IN) as manager:
+            await failed_load(manager)
+            assert manager.started[0].log_tail == ["token=[redacted]"]
+        settings.models["m"].engine_args = {"load_error": "401 for s3cr3t-value"}
+        async with running(settings) as manager:
+            assert "401 for [redacted]" in await failed_load(manager)
 
     asyncio.run(scenario())
 

@@ -11,7 +11,7 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,7 @@ import msgspec
 
 import tricorn
 from tricorn.engines.spec import ModelSpec
-from tricorn.manager import processes
+from tricorn.manager import process_binding, processes
 from tricorn.worker.protocol import Launch
 
 TERM_WAIT_S = 3.0
@@ -75,11 +75,14 @@ class LocalPlacement:
         self._log_dir = log_dir / "engines"
         self._control = (control_address, control_secret)
         self._unix_sockets = unix_sockets
-        self._log = (log_level, log_json)
+        self.log_level = log_level
+        """Of workers that are started from now on."""
+        self._log_json = log_json
         self._worker = worker
 
     async def start(self, name: str, spec: ModelSpec) -> LocalEngine:
         python = self._engine_python(spec.engine)
+        cores = process_binding.cores(spec.binding)
         socket_path = self._run_dir / f"{name}.sock" if self._unix_sockets else None
         launch = Launch(
             replica=name,
@@ -88,13 +91,18 @@ class LocalPlacement:
             control_secret=self._control[1],
             data_address=f"unix:{socket_path}" if socket_path else "tcp:127.0.0.1:0",
             data_secret=secrets.token_hex(16),
-            log_level=self._log[0],
-            log_json=self._log[1],
+            log_level=self.log_level,
+            log_json=self._log_json,
+            cores=cores,
         )
         self._log_dir.mkdir(parents=True, exist_ok=True)
         log_file = self._log_dir / f"{log_name(spec.id)}.log"
         return await LocalEngine.start(
-            [str(python), "-P", str(self._worker)], launch, log_file, socket_path
+            [str(python), "-P", str(self._worker)],
+            launch,
+            log_file,
+            socket_path,
+            environment=process_binding.environment(spec.binding, os.environ),
         )
 
 
@@ -119,7 +127,13 @@ class LocalEngine:
 
     @classmethod
     async def start(
-        cls, command: list[str], launch: Launch, log_file: Path, socket_path: Path | None
+        cls,
+        command: list[str],
+        launch: Launch,
+        log_file: Path,
+        socket_path: Path | None,
+        *,
+        environment: Mapping[str, str],
     ) -> LocalEngine:
         log_start = _rotated_size(log_file)
         # A pipe of our own rather than asyncio's: with asyncio's, `wait` would also wait for every
@@ -133,6 +147,7 @@ class LocalEngine:
                     stdin=read_end,
                     stdout=log,
                     stderr=log,
+                    env=environment,
                     **processes.session_arguments(),
                 )
             finally:
@@ -158,7 +173,7 @@ class LocalEngine:
                 processes.kill_group(self._process)
                 await processes.ended_within(self._process, processes.KILL_WAIT_S)
         # What the worker may have started and left behind is still in its group.
-        processes.kill_group(self._process)
+        await processes.end_group(self._process)
         self._hang_up()
         if self._socket_path is not None:
             self._socket_path.unlink(missing_ok=True)

@@ -11,10 +11,15 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from typing import Any
 
 KILL_WAIT_S = 5.0
 """A killed process is gone at once, unless it hangs in the kernel."""
+GROUP_WAIT_S = 1.0
+"""Those whose parent has died are seen until somebody takes their exit codes, which in a container
+without an init process nobody does."""
+GROUP_LOOK_S = 0.005
 
 
 def session_arguments() -> dict[str, Any]:
@@ -49,6 +54,24 @@ async def ended_within(process: asyncio.subprocess.Process, timeout_s: float) ->
     try:
         await asyncio.wait_for(process.wait(), timeout_s)
     except TimeoutError:
+        return False
+    return True
+
+
+async def end_group(process: asyncio.subprocess.Process) -> None:
+    """End what a child has left behind, and wait until it has given its memory back; bounded."""
+    kill_group(process)
+    deadline = time.monotonic() + GROUP_WAIT_S
+    while _has_group(process) and time.monotonic() < deadline:
+        await asyncio.sleep(GROUP_LOOK_S)
+
+
+def _has_group(process: asyncio.subprocess.Process) -> bool:
+    if os.name != "posix":
+        return False
+    try:
+        os.killpg(process.pid, 0)
+    except (ProcessLookupError, PermissionError):
         return False
     return True
 

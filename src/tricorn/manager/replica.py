@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
 
 from tricorn import logs
 from tricorn.engines.base import EngineStats
@@ -23,22 +22,23 @@ from tricorn.errors import (
     TricornError,
     from_info,
 )
+from tricorn.manager.guard import UNSUPERVISED, Guard, Supervision
+from tricorn.manager.log_tail import kept, redacted
 from tricorn.manager.placement import Engine, Placement
 from tricorn.manager.protocol import (
+    Canary,
     DropAdapter,
-    LoadFailed,
-    Loading,
     ManagerMessage,
     Park,
     Parked,
     Ready,
     ReplicaState,
-    Stats,
     Stop,
     Wake,
-    Woken,
+    WorkerMessage,
 )
 from tricorn.manager.replica_states import ARROWS
+from tricorn.manager.worker_link import WorkerLink, first, settle
 
 STOP_WAIT_S = 6.0
 """Between the Stop message and SIGTERM; a worker gives its running step 5 s."""
@@ -60,6 +60,7 @@ class Replica:
         placement: Placement,
         *,
         load_timeout_s: float,
+        supervision: Supervision = UNSUPERVISED,
         on_change: Callable[[Replica], None],
         on_state: Callable[[Replica], None] = lambda replica: None,
     ) -> None:
@@ -70,8 +71,10 @@ class Replica:
         self.failure: ServiceError | None = None
         """Why it is FAILED."""
         self.failed_loading = False
+        self.found_at_fault = False
+        """It failed by being looked at, used or not: another one is to take its place."""
         self.log_tail: list[str] = []
-        """The engine's last lines, once it has failed."""
+        """The engine's last lines, once it has failed; nothing secret of its environment."""
         self.gone = False
         """No process any more; its memory has come back."""
         self.suspect = False
@@ -80,30 +83,37 @@ class Replica:
         self.address = ""
         self.data_secret = ""
         self.pid: int | None = None
-        self.progress: float | None = None
-        self.stats: EngineStats | None = None
         self.ready_since = 0.0
         """On the event loop's clock."""
         self.load_s: float | None = None
         self.leases = 0
-        """Kept by the pool."""
+        """Kept by the pool, …"""
+        self.last_used = 0.0
+        """… and this, on the event loop's clock: when it was last leased or given back."""
         self._placement = placement
         self._load_timeout_s = load_timeout_s
+        self._supervision = supervision
         self._on_change = on_change
         self._on_state = on_state
         self._loop = asyncio.get_running_loop()
-        self._answer: asyncio.Future[Ready | Parked | Woken | ErrorInfo]
-        self._answer = self._loop.create_future()
-        """To the last thing that the worker was told to do; the first is to load."""
+        self._link = WorkerLink()
         self._parks = False
         """What it is drained for."""
         self._parking: asyncio.Future[None] = self._loop.create_future()
         self._waking: asyncio.Future[None] = self._loop.create_future()
-        self._detached: asyncio.Future[None] = self._loop.create_future()
         self._stopping: asyncio.Future[None] = self._loop.create_future()
-        self._send: Callable[[ManagerMessage], None] | None = None
         self._engine: Engine | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def progress(self) -> float | None:
+        """Of its load, 0 to 1, as the engine told it."""
+        return self._link.progress
+
+    @property
+    def stats(self) -> EngineStats | None:
+        """The engine's newest figures."""
+        return self._link.stats
 
     # --- asked by the pool ------------------------------------------------------------------
 
@@ -123,7 +133,7 @@ class Replica:
     def leave(self) -> None:
         """Without leases: give its place up, as `drain` said; harmless when it is doing so."""
         if self.state == "DRAINING" and self._parks:
-            _settle(self._parking)
+            settle(self._parking)
         else:
             self.stop()
 
@@ -131,11 +141,11 @@ class Replica:
         """PARKED → LOADING; returns at once."""
         self._become("LOADING")
         self._parking = self._loop.create_future()
-        _settle(self._waking)
+        settle(self._waking)
 
     def stop(self) -> None:
         """End the process; ends as UNLOADED. Harmless when it is ending already."""
-        _settle(self._stopping)
+        settle(self._stopping)
 
     def kill(self) -> None:
         """End the process now, without asking it first."""
@@ -145,8 +155,8 @@ class Replica:
 
     def drop_adapter(self, adapter: Adapter) -> None:
         """Tell the engine that this version of an adapter is gone or replaced."""
-        if self._send is not None and self.loaded and self.loaded.capabilities.adapters:
-            self._send(DropAdapter(adapter))
+        if self.loaded and self.loaded.capabilities.adapters:
+            self._link.tell(DropAdapter(adapter))
 
     def is_leaving(self) -> bool:
         """Whether its process is on its way out: no new leases, and its place comes free."""
@@ -176,7 +186,7 @@ class Replica:
             self._loop.call_later(SUSPECT_S, self._clear)
 
     def _clear(self) -> None:
-        if self.state == "READY" and not self._detached.done():
+        if self.state == "READY" and not self._link.lost.done():
             self.suspect = False
             self._on_change(self)
 
@@ -184,27 +194,19 @@ class Replica:
 
     def attached(self, send: Callable[[ManagerMessage], None]) -> bool:
         """The worker has connected; False where this replica already has its worker."""
-        if self._send is not None or self.gone:
+        if self.gone or not self._link.attach(send):
             return False
-        self._send = send
         if self._stopping.done():
             send(Stop())
         return True
 
-    def received(self, message: Loading | Ready | LoadFailed | Stats | Parked | Woken) -> None:
-        if isinstance(message, Loading):
-            self.progress = message.progress
-        elif isinstance(message, Stats):
-            self.stats = message.stats
-        elif isinstance(message, LoadFailed):
-            _settle(self._answer, message.error)
-        else:
-            _settle(self._answer, message)
+    def received(self, message: WorkerMessage) -> None:
+        self._link.received(message)
 
     def detached(self) -> None:
         """The worker's control connection ended."""
         self.suspect = True
-        _settle(self._detached)
+        self._link.lose()
 
     # --- its life -----------------------------------------------------------------------------
 
@@ -219,6 +221,7 @@ class Replica:
         try:
             self._engine = await self._placement.start(self.name, self.spec)
         except (OSError, TricornError) as error:
+            self.log_tail = kept([str(error)], self.spec.binding.env)  # it has written nothing
             self._fail(f"its process cannot be started: {error}")
         else:
             await self._watch(self._engine)
@@ -231,20 +234,22 @@ class Replica:
         try:
             await self._load(engine, ended)
             while self.state == "READY":
-                await _first(self._stopping, ended, self._detached, self._parking)
+                fault = await self._serve(ended)
                 if self._stopping.done():
                     break
-                if self._parking.done():
+                if fault is not None:
+                    self.found_at_fault = True
+                    engine.kill()  # it would not listen
+                    self._fail(fault, engine)
+                elif self._parking.done():
                     await self._rest(engine, ended)
                 else:
                     self._fail(await self._death(ended), engine)
         finally:
             if self.state == "LOADING":
                 engine.kill()  # it has nothing to finish, and may not listen while it loads
-            elif self._send is not None and not ended.done():
-                self._send(Stop())
             # Without its control connection it cannot be asked; it is signalled at once.
-            asked = self._send is not None and not self._detached.done()
+            asked = self._link.stop()
             await engine.end(STOP_WAIT_S if asked else 0.0)
             ended.cancel()
             if self.state != "FAILED":
@@ -255,64 +260,82 @@ class Replica:
         await self._answered(ended)
         if self._stopping.done():
             return
-        if self._answer.done():
-            answer = self._answer.result()
+        if self._link.answer.done():
+            answer = self._link.answer.result()
             if isinstance(answer, ErrorInfo):
                 self._fail(from_info(answer).message, engine)
                 return
             if isinstance(answer, Ready):
                 self.loaded, self.address = answer.model, answer.address
-            self.suspect = self._detached.done()
+            self.suspect = self._link.lost.done()
             self.load_s = time.monotonic() - started
             self.ready_since = self._loop.time()
             self._become("READY")
             self._on_change(self)
-        elif ended.done() or self._detached.done():
+        elif ended.done() or self._link.lost.done():
             self._fail(await self._death(ended), engine)
         else:
             self._fail(f"it was not ready within {self._load_timeout_s:g} s", engine)
 
+    async def _serve(self, ended: asyncio.Task[str]) -> str | None:
+        """READY, and DRAINING, until something happens; the fault that was found by looking."""
+        events = (self._stopping, ended, self._link.lost, self._parking)
+        guard = Guard(self._supervision, self._loop.time(), lambda: self._link.tell(Canary()))
+        self._link.guard = guard
+        try:
+            while True:
+                await first(*events, timeout_s=guard.tick_s)
+                if any(event.done() for event in events):
+                    return None
+                idle = self.state == "READY" and not self.leases
+                fault = guard.look(self._loop.time(), idle=idle)
+                if fault is not None:
+                    return f"its engine {fault}"
+        finally:
+            self._link.guard = None
+
     async def _rest(self, engine: Engine, ended: asyncio.Task[str]) -> None:
         """DRAINING → PARKED → LOADING and on; or stopped, on the way, where that cannot be."""
-        self._tell(Park())
+        self._link.order(Park())
         await self._answered(ended)
         if not self._stopping.done():
-            answer = self._answer.result() if self._answer.done() else None
+            answer = self._link.answer.result() if self._link.answer.done() else None
             if isinstance(answer, Parked):
                 self._become("PARKED")
                 self._on_change(self)
-                await _first(self._waking, self._stopping, ended, self._detached)
+                await first(self._waking, self._stopping, ended, self._link.lost)
             else:
                 reason = answer.message if isinstance(answer, ErrorInfo) else "no answer"
                 log.warning("could not be parked", model=self.spec.id, reason=reason)
         if self.state == "LOADING":
             self._waking = self._loop.create_future()
-            self._tell(Wake())
+            self._link.order(Wake())
             await self._load(engine, ended)
         else:
             self.stop()  # its place is wanted, or it has died without anybody needing it
 
-    def _tell(self, order: Park | Wake) -> None:
-        self._answer = self._loop.create_future()
-        if self._send is not None:
-            self._send(order)
-
     async def _answered(self, ended: asyncio.Task[str]) -> None:
         """Wait for the answer, or for what makes it needless; at most as long as a load."""
-        await _first(
-            self._answer, self._stopping, ended, self._detached, timeout_s=self._load_timeout_s
+        await first(
+            self._link.answer,
+            self._stopping,
+            ended,
+            self._link.lost,
+            timeout_s=self._load_timeout_s,
         )
 
     async def _death(self, ended: asyncio.Task[str]) -> str:
-        await _first(ended, timeout_s=EXIT_WAIT_S)
+        await first(ended, timeout_s=EXIT_WAIT_S)
         if ended.done():
             return f"its engine process {ended.result()}"
         return "its engine process closed the control connection"
 
     def _fail(self, reason: str, engine: Engine | None = None) -> None:
         self.failed_loading = self.state == "LOADING"
+        env = self.spec.binding.env
+        reason = redacted(reason, env)
         if engine is not None:
-            self.log_tail = engine.log_tail()
+            self.log_tail = kept(engine.log_tail(), env)
         if self.failed_loading:
             self.failure = ModelLoadFailed(f"the model {self.spec.id} cannot be loaded: {reason}")
         else:
@@ -326,13 +349,3 @@ class Replica:
         )
         self._become("FAILED")
         self._on_change(self)
-
-
-def _settle(future: asyncio.Future[Any], result: Any = None) -> None:
-    if not future.done():
-        future.set_result(result)
-
-
-async def _first(*futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:
-    """Return when one of them is done, or at the deadline; cancels none."""
-    await asyncio.wait(futures, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

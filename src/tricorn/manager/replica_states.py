@@ -4,15 +4,18 @@
     UNLOADED ───────────► LOADING ─────────────────► READY ─────────────► DRAINING
         ▲                  │ │  ▲                      │                   │ │ │
         │ stop(): nobody   │ │  │ wake()               │ exit, lost        │ │ │
-        │ waits any more   │ │  │                      │ connection        │ │ │
+        │ waits any more   │ │  │                      │ connection, fault │ │ │
         ├──────────────────┘ │  │   its leases are back: park(), Parked    │ │ │
         │                    │ PARKED ◄────────────────┼───────────────────┘ │ │
         │ stop(), or exit    │  │                      │                     │ │
         ├────────────────────┼──┘                      │                     │ │
         │ its leases are back: stop(); or it could not │ be parked           │ │
         ├────────────────────┼─────────────────────────┼─────────────────────┘ │
-        │                    │ error, exit, deadline   ▼                 exit  │
+        │                    │ error, exit, deadline   ▼          exit, fault  │
                              └─────────────────► FAILED(reason) ◄──────────────┘
+
+LOADING ends with a token that was generated. A fault is found by looking (`guard`): the engine
+hangs, or fails when it is tried while it is idle.
 
 At shutdown `stop()` takes a READY one to UNLOADED as well. The arrow FAILED → LOADING of the design
 is the pool's: after its back-off it puts a new replica in the place of the failed one.

@@ -1,23 +1,25 @@
-"""The life of an engine worker: load, report, serve, end."""
+"""The life of an engine worker: load, prove that it can generate, report, serve, end."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import structlog
 
 from tricorn.chat.tools import recognise
-from tricorn.engines.base import EngineStats, InferenceEngine
+from tricorn.engines.base import InferenceEngine
 from tricorn.engines.registry import create
 from tricorn.engines.spec import Adapter, LoadedModel
 from tricorn.errors import EngineLost, ModelLoadFailed, TricornError
 from tricorn.manager import protocol as control
 from tricorn.wire import open_connection, pack, read_frame
-from tricorn.worker import parking
+from tricorn.worker import affinity, canary, orders
 from tricorn.worker.protocol import Launch
 from tricorn.worker.server import WorkerServer
 
@@ -43,32 +45,38 @@ async def run(launch: Launch) -> int:
             number, stopping.set if number == signal.SIGTERM else lambda: None
         )
     dropped: asyncio.Queue[Adapter] = asyncio.Queue()
-    orders: asyncio.Queue[parking.Order] = asyncio.Queue()
-    manager = asyncio.create_task(_obey(reader, stopping, dropped, orders))
+    ordered: asyncio.Queue[orders.Order] = asyncio.Queue()
+    manager = asyncio.create_task(_obey(reader, stopping, dropped, ordered))
     tell(control.Loading(0.0))
-    try:
-        engine, model = await _load(launch)
-    except TricornError as error:
-        log.error("load failed", error=error.message)
-        tell(control.LoadFailed(error.info()))
-        await writer.drain()
-        return EXIT_LOAD_FAILED
-
     lost = asyncio.Event()
 
     def on_lost() -> None:
         # Let the last frames reach their gateways before the process goes.
         asyncio.get_running_loop().call_later(0.05, _end, lost, stopping)
 
-    server = WorkerServer(engine, model, secret=launch.data_secret, on_lost=on_lost)
-    address = await server.listen(launch.data_address)
+    try:
+        engine, model = await _load(launch)
+        server = WorkerServer(engine, model, secret=launch.data_secret, on_lost=on_lost)
+        address = await server.listen(launch.data_address)
+        proof = (address, launch.data_secret, model.capabilities)
+        began = time.monotonic()
+        await canary.prove(*proof)
+        proven_s = round(time.monotonic() - began, 3)
+    except TricornError as error:
+        log.error("load failed", error=error.message)
+        tell(control.LoadFailed(error.info()))
+        await writer.drain()
+        return EXIT_LOAD_FAILED
+
     tell(control.Ready(address, model))
     dialect = {"tools": model.dialect.tools, "reasoning": model.dialect.reasoning}
-    log.info("ready", model=launch.spec.id, address=address, **dialect, **model.details)
+    where = {"model": launch.spec.id, "address": address}
+    log.info("ready", **where, canary_s=proven_s, **dialect, **model.details)
 
     reporter = asyncio.create_task(_report(engine, tell, on_lost))
     dropping = asyncio.create_task(_drop(engine, dropped))
-    following = asyncio.create_task(parking.follow(engine, orders, tell))
+    proofs = orders.Proofs(partial(canary.prove, *proof), partial(canary.sing, *proof))
+    following = asyncio.create_task(orders.follow(engine, ordered, tell, proofs))
     await stopping.wait()
     reporter.cancel()
     dropping.cancel()
@@ -86,9 +94,12 @@ async def run(launch: Launch) -> int:
 
 
 async def _load(launch: Launch) -> tuple[InferenceEngine, LoadedModel]:
+    affinity.bind(launch.cores)
     engine = create(launch.spec.engine)
     try:
         model = await engine.load(launch.spec)
+        bound = affinity.details(launch.spec.binding, launch.cores)
+        model = msgspec.structs.replace(model, details=model.details | bound)
         if (template := launch.spec.options.chat_template) is not None:
             model = msgspec.structs.replace(model, chat_template=template, tool_template=None)
         return engine, msgspec.structs.replace(model, dialect=recognise.dialect(model))
@@ -108,7 +119,7 @@ async def _obey(
     reader: asyncio.StreamReader,
     stopping: asyncio.Event,
     dropped: asyncio.Queue[Adapter],
-    orders: asyncio.Queue[parking.Order],
+    ordered: asyncio.Queue[orders.Order],
 ) -> None:
     """Until `Stop`. A manager that is gone means the same."""
     while (payload := await read_frame(reader)) is not None:
@@ -117,8 +128,8 @@ async def _obey(
             break
         if isinstance(message, control.DropAdapter):
             dropped.put_nowait(message.adapter)
-        elif isinstance(message, control.Park | control.Wake):
-            orders.put_nowait(message)
+        elif isinstance(message, orders.Order):
+            ordered.put_nowait(message)
     stopping.set()
 
 
@@ -137,7 +148,6 @@ async def _report(
     tell: Callable[[control.ClientMessage], None],
     on_lost: Callable[[], None],
 ) -> None:
-    last: EngineStats | None = None
     while True:
         try:
             await engine.check()
@@ -145,8 +155,6 @@ async def _report(
             log.error("engine lost", error=error.message)
             on_lost()
             return
-        now = engine.stats()
-        if now != last:
-            tell(control.Stats(now))
-            last = now
+        # Also where nothing has changed: the manager takes silence for the end of it.
+        tell(control.Stats(engine.stats()))
         await asyncio.sleep(STATS_INTERVAL_S)

@@ -31,6 +31,8 @@ class Launch(msgspec.Struct, frozen=True):
     data_secret: str
     log_level: str = "INFO"
     log_json: bool = False
+    cores: tuple[int, ...] | None = None
+    """To run on; None: any."""
 
 
 class TextPrompt(msgspec.Struct, frozen=True, tag="text"):

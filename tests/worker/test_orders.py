@@ -1,4 +1,4 @@
-"""Parking and waking an engine on the manager's word."""
+"""What an engine does on the manager's word: park, wake, show that it works."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ import pytest
 from tricorn.engines.fake import FakeCore
 from tricorn.engines.stepped import SteppedEngine
 from tricorn.errors import EngineGenerateError
-from tricorn.manager.protocol import ClientMessage, LoadFailed, Park, Parked, Wake, Woken
-from tricorn.worker import parking
+from tricorn.manager.protocol import (
+    Canary,
+    CanaryDone,
+    ClientMessage,
+    LoadFailed,
+    Park,
+    Parked,
+    Wake,
+    Woken,
+)
+from tricorn.worker.orders import Order, Proofs, follow
 
 
 class Engine(SteppedEngine):
@@ -29,14 +38,24 @@ class Engine(SteppedEngine):
     async def wake(self) -> None:
         self.asked.append("wake")
 
+    async def awake(self) -> None:
+        self.asked.append("awake?")
 
-def answers(engine: Engine, *orders: parking.Order) -> list[ClientMessage]:
+    async def idle(self) -> None:
+        self.asked.append("works?")
+        if self.failure is not None:
+            raise self.failure
+
+
+def answers(engine: Engine, *orders: Order) -> list[ClientMessage]:
     """What the manager is told, order by order."""
 
     async def scenario() -> list[ClientMessage]:
-        inbox: asyncio.Queue[parking.Order] = asyncio.Queue()
+        inbox: asyncio.Queue[Order] = asyncio.Queue()
         told: asyncio.Queue[ClientMessage] = asyncio.Queue()
-        following = asyncio.create_task(parking.follow(engine, inbox, told.put_nowait))
+        following = asyncio.create_task(
+            follow(engine, inbox, told.put_nowait, Proofs(engine.awake, engine.idle))
+        )
         for order in orders:
             inbox.put_nowait(order)
         found = [await asyncio.wait_for(told.get(), 5) for _ in orders]
@@ -47,10 +66,10 @@ def answers(engine: Engine, *orders: parking.Order) -> list[ClientMessage]:
 
 
 def test_each_order_is_done_and_answered() -> None:
-    """In the order in which they came."""
+    """In the order in which they came; what was woken has to show at once that it works."""
     engine = Engine()
-    assert answers(engine, Park(), Wake(), Park()) == [Parked(), Woken(), Parked()]
-    assert engine.asked == ["park", "wake", "park"]
+    assert answers(engine, Park(), Wake(), Canary()) == [Parked(), Woken(), CanaryDone()]
+    assert engine.asked == ["park", "wake", "awake?", "works?"]
 
 
 @pytest.mark.parametrize(
@@ -62,10 +81,12 @@ def test_each_order_is_done_and_answered() -> None:
 )
 def test_a_failure_is_told_and_is_not_the_end(failure: Exception, message: str) -> None:
     """What is to become of the process is the manager's choice."""
-    first, second = answers(Engine(failure), Park(), Wake())
+    first, second, third = answers(Engine(failure), Park(), Canary(), Wake())
     assert isinstance(first, LoadFailed)
-    assert first.error.message == message
-    assert second == Woken()
+    assert isinstance(second, CanaryDone)
+    assert second.error is not None
+    assert first.error.message == second.error.message == message
+    assert third == Woken()
 
 
 @pytest.mark.parametrize("name", ["park", "wake"])
