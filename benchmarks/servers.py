@@ -102,6 +102,28 @@ def llama_server(binary: Path, model: Path, threads: int) -> Server:
     )
 
 
+def tricorn_with_room_for_one(folder: Path, default: str, threads: int) -> Server:
+    """For the models of a folder."""
+    port = free_port()
+    command = [sys.executable, "run.py", "--mode", "prod", "--port", str(port), "--workers", "1"]
+    env = {
+        "MAX_CPU_THREADS": str(threads),
+        "MODEL_BASE_PATH": str(folder),
+        "MAX_CONCURRENT_MODELS": "1",
+        "CONTEXT_LENGTH": "8192",
+        "HF_CACHE": "false",
+    }
+    return Server("tricorn", [*command, "--model", default], port, "/ready", env)
+
+
+def llama_router(binary: Path, folder: Path, threads: int) -> Server:
+    """llama-server in router mode, likewise."""
+    port = free_port()
+    command = [str(binary), "--models-dir", str(folder), "--models-max", "1", "--port", str(port)]
+    command += ["-np", "16", "-kvu", "-t", str(threads), "-c", "32768"]
+    return Server("llama-server router", command, port, "/health", {})
+
+
 def mlx_lm_server(model: Path) -> Server:
     """mlx_lm.server from Tricorn's own environment: the same mlx, the same mlx-lm."""
     port = free_port()

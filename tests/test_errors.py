@@ -38,6 +38,8 @@ def test_statuses_and_types_agree() -> None:
     """A 4xx is the caller's to mend and says so in its type; everything else is a server error."""
     for kind in KINDS:
         expected = "invalid_request_error" if kind.status < 500 else "server_error"
+        if kind.status == 429:
+            expected = "rate_limit_error"
         assert kind.type == expected, kind
 
 

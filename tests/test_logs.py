@@ -46,3 +46,17 @@ def test_a_replaced_stderr_gets_the_lines(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("sys.stderr", second)
     log.info("two")
     assert json.loads(second.getvalue())["event"] == "two"
+
+
+def test_the_level_can_change(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also for a logger that was used before."""
+    logs.set_up(level="INFO", json=True, process="manager")
+    log = logs.get("pool")
+    log.debug("one")
+    logs.set_level("DEBUG")
+    log.debug("two")
+    logs.set_level("ERROR")
+    log.warning("three")
+    log.error("four")
+    lines = capsys.readouterr().err.splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["two", "four"]

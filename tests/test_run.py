@@ -300,6 +300,17 @@ def test_before_the_install_the_doctor_looks_by_itself(
     assert (became, ensured) == ([], [])
 
 
+@pytest.mark.parametrize("command", [["pull", "org/name"], ["config", "check"], ["models", "ls"]])
+def test_other_commands_install_tricorn_first(
+    command: list[str], became: list[list[str]], ensured: list[str]
+) -> None:
+    """What needs Tricorn's packages; the flags go on as they are."""
+    assert launch.main(command, PROJECT) == 0
+    python = str(installer.gateway_environment(PROJECT).python)
+    assert became == [[python, "-m", "tricorn.cli", *command]]
+    assert ensured == ["gateway"]
+
+
 def test_installing_an_engine_installs_tricorn_first(
     became: list[list[str]], ensured: list[str], whole: list[bool]
 ) -> None:

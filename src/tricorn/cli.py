@@ -6,16 +6,27 @@ import argparse
 import functools
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tricorn import __version__, default_model, engine_commands, installer, logs
-from tricorn.config import ModelSettings, Settings, load_settings
+from tricorn import (
+    __version__,
+    config_command,
+    default_model,
+    engine_commands,
+    installer,
+    logs,
+    models_command,
+    pull_command,
+)
+from tricorn.config import ModelSettings, Settings
 from tricorn.doctor import command as doctor
 from tricorn.errors import StartupError, TricornError
 from tricorn.install_faults import InstallError
 from tricorn.manager import gguf_names, hf_folder
 from tricorn.place import from_settings
+from tricorn.settings_loading import Loaded, load, load_settings
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -34,6 +45,12 @@ def build_parser() -> argparse.ArgumentParser:
     doctor.add_arguments(examine)
     engines = commands.add_parser("engines", help="list, install and remove engines")
     engine_commands.add_arguments(engines)
+    config = commands.add_parser("config", help="look at the settings")
+    config_command.add_arguments(config)
+    models = commands.add_parser("models", help="list, load, unload and delete models")
+    models_command.add_arguments(models)
+    pull = commands.add_parser("pull", help="fetch a model from the Hugging Face hub")
+    pull_command.add_arguments(pull)
     return parser
 
 
@@ -68,6 +85,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "engines":
             place = from_settings(load_settings(config_file=arguments.config))
             return engine_commands.run(arguments, place, print)
+        if arguments.command == "config":
+            return config_command.run(arguments, print)
+        if arguments.command == "models":
+            return models_command.run(arguments)
+        if arguments.command == "pull":
+            return pull_command.run(arguments)
         return serve(arguments)
     except TricornError as error:
         print(f"tricorn: {error.message}", file=sys.stderr)
@@ -87,9 +110,9 @@ def serve(arguments: argparse.Namespace) -> int:
     from tricorn.manager import service
     from tricorn.manager.gateway_process import check_port
 
-    settings = load_settings(flags_of(arguments), config_file=arguments.config)
-    if arguments.model is not None:
-        settings = with_model(settings, arguments.model)
+    read_settings = functools.partial(loaded, arguments)
+    first = read_settings()
+    settings = first.settings
     logs.set_up(level=settings.log_level, json=settings.log_json(), process="manager")
     if not arguments.without_gateway:
         check_port(settings.host, settings.port)  # before an install that takes minutes
@@ -102,7 +125,17 @@ def serve(arguments: argparse.Namespace) -> int:
         settings,
         engine_python=lambda name: pythons.get(name) or installed_python(name, settings),
         with_gateway=not arguments.without_gateway,
+        read_settings=read_settings,
+        files=first.files,
     )
+
+
+def loaded(arguments: argparse.Namespace) -> Loaded:
+    """The settings of every source, `serve`'s flags among them. StartupError."""
+    found = load(flags_of(arguments), config_file=arguments.config)
+    if arguments.model is None:
+        return found
+    return replace(found, settings=with_model(found.settings, arguments.model))
 
 
 def flags_of(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -133,7 +166,7 @@ def with_model(settings: Settings, model: str) -> Settings:
         inside = name if path == root else path.relative_to(root).with_name(name).as_posix()
         return settings.model_copy(update={"default_model": inside})
     entry = settings.models.get(name, ModelSettings.model_validate({})).model_copy(
-        update={"path": path}
+        update={"path": path, "repo": None}
     )
     models = settings.models | {name: entry}
     return settings.model_copy(update={"default_model": name, "models": models})
@@ -160,7 +193,7 @@ def first_engine(settings: Settings) -> str:
     from tricorn.hardware import facts
     from tricorn.hardware.choice import choose_engine
     from tricorn.manager.catalog import Catalog
-    from tricorn.manager.service import pick_default
+    from tricorn.manager.default_choice import pick_default
 
     machine = facts.detect(engines_dir=settings.engines_dir)
     specs = Catalog(settings, functools.partial(choose_engine, machine), machine).scan()

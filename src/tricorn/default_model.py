@@ -57,7 +57,8 @@ def is_wanted(settings: Settings) -> bool:
         return settings.default_model == SHIPPED.name
     if settings.inference_engine not in ("auto", "llamacpp"):  # no other engine reads it
         return False
-    if any(entry.path or entry.engine == "fake" for entry in settings.models.values()):
+    entries = settings.models.values()
+    if any(entry.path or entry.repo or entry.engine == "fake" for entry in entries):
         return False
     folder = settings.model_base_path
     found = (

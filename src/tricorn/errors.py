@@ -24,6 +24,7 @@
     │   ├── Overloaded               503  a queue is full or a wait took too long
     │   ├── DownloadFailed           502  the hub did not give what was asked for
     │   ├── InsufficientMemory       507  the model can never fit into this machine's memory
+    │   ├── InsufficientStorage      507  what is to be downloaded does not fit on the disk
     │   ├── ManagerUnavailable       503
     │   ├── StorageUnavailable       503
     │   └── ShuttingDown             503
@@ -176,6 +177,11 @@ class DownloadFailed(ServiceError):
 
 class InsufficientMemory(ServiceError):
     code = "insufficient_memory"
+    status = 507
+
+
+class InsufficientStorage(ServiceError):
+    code = "insufficient_storage"
     status = 507
 
 

@@ -41,6 +41,16 @@ def hold(file: Path, work: str, say: Say) -> Iterator[int | None]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def hold_if_free(file: Path) -> Iterator[bool]:
+    """Hold the lock on `file` (made if missing), if nobody has it; gives whether it is held."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield _try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _try_lock(descriptor: int) -> bool:
     try:
         if sys.platform == "win32":

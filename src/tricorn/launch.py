@@ -1,6 +1,6 @@
 """The work behind `run.py`: install what is missing, then become the server, or run the tests.
 
-`run.py doctor` and `run.py engines …` are the commands of the same names of `tricorn`.
+`run.py doctor`, `run.py pull NAME` and so on are the commands of the same names of `tricorn`.
 
 Standard library only: it runs in whatever Python the user has.
 """
@@ -27,6 +27,9 @@ NOT_ON_WINDOWS = (
 
 
 COMMANDS = ("doctor", "engines")
+"""They work before anything is installed."""
+LATER_COMMANDS = ("config", "models", "pull")
+"""Of `tricorn`, which is installed first."""
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -40,7 +43,8 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         description="Start Tricorn: one OpenAI-compatible server over several engines.",
         epilog="In --mode test everything after -- goes to pytest: run.py --mode test -- -k chat. "
         "Further commands: run.py doctor (what is missing here, and what mends it); "
-        "run.py engines ls, install NAME, remove NAME.",
+        "run.py engines ls, install NAME, remove NAME; run.py pull NAME (a model from the hub); "
+        "run.py models; run.py config check.",
         allow_abbrev=False,
     )
     parser.add_argument("--mode", choices=["dev", "prod", "test"], help="default: prod")
@@ -81,6 +85,8 @@ def main(argv: Sequence[str], project: str | Path) -> int:
     """Do what the flags say; returns an exit code only where it does not become the server."""
     if argv and argv[0] in COMMANDS:
         return _command(argv[0], argv[1:], Path(project))
+    if argv and argv[0] in LATER_COMMANDS:
+        return _later_command(argv, Path(project))
     options, pytest_arguments = parse(argv)
     project, directory = Path(project), Path.cwd()
     # Settings, models/ and logs/ are the project folder's, wherever run.py was started from.
@@ -131,6 +137,21 @@ def _command(name: str, argv: Sequence[str], project: Path) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted", file=sys.stderr)
         return 130
+
+
+def _later_command(argv: Sequence[str], project: Path) -> int:
+    flags = _with_absolute_config(argv)
+    os.chdir(project)
+    gateway = installer.gateway_environment(project)
+    try:
+        _ensure_gateway(gateway, project, flags)
+    except InstallError as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; the next run goes on from here.", file=sys.stderr)
+        return 130
+    return _become([str(gateway.python), "-m", "tricorn.cli", *flags])
 
 
 def _with_absolute_config(argv: Sequence[str]) -> list[str]:

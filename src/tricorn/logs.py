@@ -19,9 +19,27 @@ class _Stderr:
         sys.stderr.flush()
 
 
+_LEVELS = logging.getLevelNamesMapping()
+_lowest = logging.INFO
+
+
+def set_level(level: str) -> None:
+    """From now on, also for loggers that have been used already."""
+    global _lowest
+    _lowest = _LEVELS[level]
+
+
+def _drop_quieter(_: object, method: str, event: Any) -> Any:
+    if _LEVELS.get(method.upper(), logging.CRITICAL) < _lowest:
+        raise structlog.DropEvent
+    return event
+
+
 def set_up(*, level: str = "INFO", json: bool = False, process: str) -> None:
     """Configure logging of this process; to stderr, one line an event."""
+    set_level(level)
     shared: list[Any] = [
+        _drop_quieter,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
@@ -34,7 +52,7 @@ def set_up(*, level: str = "INFO", json: bool = False, process: str) -> None:
     )
     structlog.configure(
         processors=shared + renderer,
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Stderr())),
         cache_logger_on_first_use=True,
     )

@@ -110,20 +110,30 @@ def _quantised_tiny(engine: Engine) -> Path:
 def _float_gguf(engine: Engine) -> Path:
     """SmolLM2 with float32 weights: quantised ones are multiplied in 8 bits, too coarsely to be
     compared with a reference."""
-    target = hf_model.cache_folder() / "SmolLM2-135M-Instruct-f32.gguf"
+    return quantised_anew(engine.python, "ALL_F32", "f32")
+
+
+def quantised_anew(python: Path, file_type: str, name: str) -> Path:
+    """SmolLM2 as another GGUF file, by llama.cpp; made once and kept.
+
+    python: of llama.cpp's environment. file_type: as in `LLAMA_FTYPE_…`. name: ends the file's.
+    """
+    target = hf_model.cache_folder() / f"SmolLM2-135M-Instruct-{name}.gguf"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_suffix(".partial")
-        subprocess.run([str(engine.python), "-c", _TO_FLOAT, str(GGUF), str(partial)], check=True)
+        command = [str(python), "-c", _QUANTISE, str(GGUF), str(partial), file_type]
+        subprocess.run(command, check=True)
         partial.rename(target)
     return target
 
 
-_TO_FLOAT = """
+_QUANTISE = """
 import sys, llama_cpp
 params = llama_cpp.llama_model_quantize_default_params()
-params.ftype, params.allow_requantize = llama_cpp.LLAMA_FTYPE_ALL_F32, True
-source, target = (path.encode() for path in sys.argv[1:])
+params.ftype = getattr(llama_cpp, "LLAMA_FTYPE_" + sys.argv[3])
+params.allow_requantize = True
+source, target = (path.encode() for path in sys.argv[1:3])
 sys.exit(llama_cpp.llama_model_quantize(source, target, params))
 """
 

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import openai
 import psutil
+from tests.leases import answer
 from tests.polling import wait_until
 
 from tricorn.engines.base import EngineStats
@@ -69,7 +70,7 @@ class Server:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         paths = {"run_dir": "run", "log_dir": "logs", "data_dir": "data"}
-        wanted = {"model_base_path": models, "default_model": MODEL}
+        wanted = {"model_base_path": models, "default_model": MODEL, "hf_cache": False}
         wanted |= {name: folder / value for name, value in paths.items()}
         wanted |= settings
         environment = {name.upper(): str(value) for name, value in wanted.items()}
@@ -150,7 +151,7 @@ class Server:
             assert manager.wait_connected(END_S)
             inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
             manager.acquire(self.model, "figures", inbox)
-            lease = inbox.get(timeout=END_S)
+            lease = answer(inbox, END_S)
             assert isinstance(lease, Granted), lease
             client = EngineClient(lease.address, lease.secret)
             try:

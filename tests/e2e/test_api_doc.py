@@ -1,4 +1,4 @@
-"""The examples of docs/api.md, run as they stand."""
+"""The examples of docs/api.md and docs/managing.md, run as they stand."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ from tests.conformance import pooling_models
 from tests.conformance.engines import ENGINES
 from tests.e2e.server import MODEL, PROJECT, Server, running
 
-EXAMPLES = re.findall(
-    r"^    (curl .*(?:\n      .*)*)", (PROJECT / "docs" / "api.md").read_text("utf-8"), re.MULTILINE
-)
+PAGES = ("api.md", "managing.md")
+EXAMPLES = [
+    example
+    for page in PAGES
+    for example in re.findall(
+        r"^    (curl .*(?:\n      .*)*)", (PROJECT / "docs" / page).read_text("utf-8"), re.MULTILINE
+    )
+]
 EMBEDDER = "minilm"
 
 
@@ -25,14 +30,16 @@ EMBEDDER = "minilm"
 def server() -> Iterator[Server]:
     path = pooling_models.gguf(pooling_models.minilm(ENGINES["llamacpp"].python), "mean")
     config = yaml.safe_dump({"models": {EMBEDDER: {"path": str(path)}}})
-    with running(config=config, max_concurrent_models=2) as server:
+    with running(config=config, max_concurrent_models=3) as server:
         yield server
 
 
 @pytest.mark.skipif(not (shutil.which("bash") and shutil.which("curl")), reason="needs bash, curl")
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.split()[1].strip('"'))
+@pytest.mark.parametrize(
+    "example", EXAMPLES, ids=lambda text: next(w for w in text.split() if "$BASE" in w).strip('"')
+)
 def test_example(server: Server, example: str) -> None:
-    """Answers with 200 and a JSON object."""
+    """Answers with a good status and a JSON object."""
     names = {"BASE": server.url, "MODEL": MODEL, "EMBEDDER": EMBEDDER}
     command = example.replace("curl", "curl -sS --fail-with-body", 1)
     done = subprocess.run(

@@ -99,6 +99,15 @@ class FakeManager:
         """Set: calls are put here instead of being answered."""
         self.released: list[tuple[str, bool]] = []
         self.withdrawn: list[int] = []
+        self.asked: list[dict[str, Any]] = []
+        """What each call said beside the model's name."""
+        self.spread: set[str] = set()
+        """Models that have several replicas."""
+        self.orders: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, Any] = {}
+        """Command → its result, the error of its refusal, or a list of what comes, in order."""
+        self.usage: queue.SimpleQueue[control.Usage] = queue.SimpleQueue()
+        self.listening: dict[int, queue.SimpleQueue[object]] = {}
 
     def add(self, name: str, worker: Any) -> None:
         """Serve `name` from a worker that runs already."""
@@ -125,6 +134,8 @@ class FakeManager:
 
     def _info(self, name: str) -> control.ModelInfo:
         info = control.ModelInfo(name, 1700000000, "fake", "a test", "fake", 0, "UNLOADED")
+        if name in self.spread:
+            info = msgspec.structs.replace(info, replicas=2)
         if name not in self._workers:
             return info
         model = self._workers[name].model
@@ -138,9 +149,12 @@ class FakeManager:
             shorter_dimensions=model.shorter_dimensions,
         )
 
-    def acquire(self, model: str, request_id: str, inbox: queue.SimpleQueue[object]) -> int:
+    def acquire(
+        self, model: str, request_id: str, inbox: queue.SimpleQueue[object], **asked: Any
+    ) -> int:
         self._calls += 1
         call = self._calls
+        self.asked.append(asked)
         if self.held is not None:
             self.held.put((model, inbox, call))
         elif model not in self._models:
@@ -154,6 +168,31 @@ class FakeManager:
         worker = self.worker(model)
         self._leases[call] = model
         inbox.put(control.Granted(call, call, worker.address, SECRET, model, worker.model))
+
+    def order(
+        self, command: str, arguments: dict[str, Any], inbox: queue.SimpleQueue[object]
+    ) -> int:
+        self._calls += 1
+        self.orders.append((command, arguments))
+        answer = self.answers[command]
+        for one in answer if isinstance(answer, list) else [answer]:
+            if isinstance(one, dict):
+                inbox.put(control.Told(self._calls, one))
+            else:
+                inbox.put(one)
+        return self._calls
+
+    def listen(self, inbox: queue.SimpleQueue[object]) -> int:
+        self._calls += 1
+        self.listening[self._calls] = inbox
+        return self._calls
+
+    def unlisten(self, ticket: int) -> None:
+        self.listening.pop(ticket, None)
+
+    def report(self, usage: control.Usage) -> bool:
+        self.usage.put(usage)
+        return True
 
     def withdraw(self, call: int) -> None:
         self.withdrawn.append(call)

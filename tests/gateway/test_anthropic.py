@@ -338,7 +338,7 @@ def test_too_much_to_do(make_app: Callable[..., Flask]) -> None:
     """503 is an overloaded_error, with the time to wait."""
     busy = FakeManager({"busy": {}})
 
-    def refuse(model: str, request_id: str, inbox: Any) -> int:
+    def refuse(model: str, request_id: str, inbox: Any, **asked: Any) -> int:
         inbox.put(Overloaded("Too many requests wait.", retry_after_s=7))
         return 1
 

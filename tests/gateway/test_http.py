@@ -178,7 +178,7 @@ def test_an_overloaded_manager_is_503_with_retry_after(make_app: Callable[..., F
     """The manager's refusal keeps its code, and tells when to come back."""
 
     class Full(FakeManager):
-        def acquire(self, model: str, request_id: str, inbox: Any) -> int:
+        def acquire(self, model: str, request_id: str, inbox: Any, **asked: Any) -> int:
             inbox.put(Overloaded("the queue is full", retry_after_s=2.5))
             return 1
 
@@ -193,7 +193,7 @@ def test_an_unexpected_failure_is_500(make_app: Callable[..., Flask]) -> None:
     """Without the details, which are in the log."""
 
     class Broken(FakeManager):
-        def acquire(self, model: str, request_id: str, inbox: Any) -> int:
+        def acquire(self, model: str, request_id: str, inbox: Any, **asked: Any) -> int:
             raise ZeroDivisionError("secret detail")
 
     with client(make_app(Broken({"echo": {}}))) as http:

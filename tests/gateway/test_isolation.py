@@ -8,6 +8,7 @@ import sys
 from tests.gateway.control_server import root
 
 FORBIDDEN = ["vllm", "mlx", "torch", "llama_cpp", "numpy", "tricorn.engines.llamacpp"]
+FORBIDDEN += ["huggingface_hub", "httpx2"]  # of a download's own process
 SCRIPT = f"""
 import sys
 import tricorn.gateway.app, tricorn.gateway.routes, tricorn.manager.client

@@ -17,7 +17,7 @@ from tests.images import png
 from tricorn.config import Settings
 from tricorn.engines.request import TokenDelta
 from tricorn.engines.spec import Adapter
-from tricorn.errors import EngineGenerateError
+from tricorn.errors import Conflict, EngineGenerateError
 from tricorn.gateway import ollama_shapes, sse
 from tricorn.gateway.app import create_app
 from tricorn.gateway.ollama_names import listed, resolve
@@ -271,12 +271,22 @@ def test_load(api: httpx.Client, fake: FakeManager) -> None:
     assert (status, "generates no text" in text) == (400, True)
 
 
-def test_unload(api: httpx.Client) -> None:
-    """Cannot be asked for, and says so."""
-    for route in ("/chat", "/generate", "/embed"):
-        status, text = refusal(api, route, model="hello", keep_alive=0)
-        assert (status, "'keep_alive'" in text) == (400, True)
+def test_unload(api: httpx.Client, fake: FakeManager) -> None:
+    """A request with nothing to answer that keeps the model for no time."""
+    fake.answers["unload"] = {}
+    before = len(fake.asked)
+    assert whole(api, "/chat", "hello", keep_alive=0)["done_reason"] == "unload"
+    answer = whole(api, "/generate", "hello:latest", keep_alive="0s")
+    assert (answer["response"], answer["done_reason"]) == ("", "unload")
+    empty = api.post("/embed", json={"model": "vectors", "keep_alive": 0})
+    assert empty.json() == {"model": "vectors", "embeddings": []}
+    asked = [arguments["model"] for command, arguments in fake.orders if command == "unload"]
+    assert asked == ["hello", "hello", "vectors"]
+    assert len(fake.asked) == before  # nothing was loaded for it
+    fake.answers["unload"] = Conflict("'hello' is pinned", param="model")
+    assert refusal(api, "/chat", model="hello", keep_alive=0) == (409, "'hello' is pinned")
     assert chat(api, "hello", keep_alive=0)["done_reason"] == "stop"
+    assert fake.asked[-1]["keep_alive_s"] == 0
 
 
 def test_context(api: httpx.Client) -> None:
@@ -394,7 +404,9 @@ def test_what_is_loaded() -> None:
         changed(id="away", state="PARKED"),
         changed(id="soon", state="LOADING"),
     ]
-    entries = {entry["name"]: entry for entry in ollama_shapes.running(models)["models"]}
+    entries = {
+        entry["name"]: entry for entry in ollama_shapes.running(models, {"cpu": 1.5})["models"]
+    }
     sizes = {name: (one.get("size"), one.get("size_vram")) for name, one in entries.items()}
     assert sizes == {
         "cpu:latest": (250, 0),
@@ -403,6 +415,8 @@ def test_what_is_loaded() -> None:
         "unmeasured:latest": (None, None),
     }
     assert entries["cpu:latest"]["context_length"] == 8192
+    assert entries["cpu:latest"]["expires_at"] == "1970-01-01T00:00:01.000000Z"
+    assert "expires_at" not in entries["gpu:latest"]
 
 
 def test_a_model_with_a_fault_is_not_listed() -> None:
@@ -414,9 +428,8 @@ def test_a_model_with_a_fault_is_not_listed() -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "pull"), ("POST", "create"), ("POST", "copy"), ("POST", "push"),
-     ("DELETE", "delete")],
-)  # fmt: skip
+    [("POST", "create"), ("POST", "copy"), ("POST", "push")],
+)
 def test_what_is_not_done(api: httpx.Client, method: str, path: str) -> None:
     response = api.request(method, f"/{path}", json={"model": "m"})
     assert response.status_code == 400

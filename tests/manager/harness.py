@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,17 @@ from tricorn.hardware.choice import choose_engine
 from tricorn.hardware.facts import Facts
 from tricorn.manager.catalog import Catalog
 from tricorn.manager.control import ControlServer
+from tricorn.manager.desk import Desk, one_at_a_time
+from tricorn.manager.events import Events
+from tricorn.manager.guard import Supervision
+from tricorn.manager.ledger import Ledger
+from tricorn.manager.listing import Listing
+from tricorn.manager.memory_books import MemoryBooks
+from tricorn.manager.overrides import Keeper, Overrides
 from tricorn.manager.placement import WORKER, LocalPlacement
 from tricorn.manager.pool import Pool
-from tricorn.manager.protocol import Granted, Refused
+from tricorn.manager.pool_bounds import bounds_of, limits_of
+from tricorn.manager.protocol import Granted, Progress, Refused
 from tricorn.manager.replica import Replica
 from tricorn.manager.run_directory import RunDirectory
 
@@ -47,6 +55,28 @@ def settings_for(folder: Path, **given: Any) -> Settings:
     )
 
 
+class Forgetful:
+    """Remembers loads as long as it lives."""
+
+    def __init__(self) -> None:
+        self.measured: dict[str, dict[str, int]] = {}
+        self.seconds: dict[str, float] = {}
+        self.names: list[str] = []
+
+    def load_s(self, fingerprint: str) -> float | None:
+        return self.seconds.get(fingerprint)
+
+    def used(self, model_id: str) -> None:
+        self.names.append(model_id)
+
+    def needs(self) -> Mapping[str, Mapping[str, int]]:
+        return self.measured
+
+    def loaded(self, fingerprint: str, needs: Mapping[str, int], load_s: float) -> None:
+        self.measured[fingerprint] = dict(needs)
+        self.seconds[fingerprint] = load_s
+
+
 class Client:
     """A gateway's connection, as the pool sees it."""
 
@@ -54,15 +84,19 @@ class Client:
         self.pool = pool
         self.numbers = itertools.count(1)
         self.answers: dict[int, asyncio.Future[Granted | Refused]] = {}
+        self.progress: list[Progress] = []
 
-    def answer(self, message: Granted | Refused) -> None:
-        self.answers[message.call].set_result(message)
+    def answer(self, message: Granted | Refused | Progress) -> None:
+        if isinstance(message, Progress):
+            self.progress.append(message)
+        else:
+            self.answers[message.call].set_result(message)
 
-    def ask(self, model: str) -> int:
+    def ask(self, model: str, **options: Any) -> int:
         """Acquire; the call's number."""
         call = next(self.numbers)
         self.answers[call] = asyncio.get_running_loop().create_future()
-        self.pool.acquire(self, call, model, f"request-{call}")
+        self.pool.acquire(self, call, model, f"request-{call}", **options)
         return call
 
     async def outcome(self, call: int) -> Granted:
@@ -72,12 +106,12 @@ class Client:
             raise from_info(message.error)
         return message
 
-    async def lease(self, model: str) -> Granted:
-        return await self.outcome(self.ask(model))
+    async def lease(self, model: str, **options: Any) -> Granted:
+        return await self.outcome(self.ask(model, **options))
 
-    async def refusal(self, model: str) -> TricornError:
+    async def refusal(self, model: str, **options: Any) -> TricornError:
         try:
-            await self.lease(model)
+            await self.lease(model, **options)
         except TricornError as error:
             return error
         raise AssertionError("a lease was granted")
@@ -89,29 +123,51 @@ class Client:
 class Manager:
     """What `running` gives."""
 
-    def __init__(self, settings: Settings, worker: Path) -> None:
+    def __init__(
+        self, settings: Settings, worker: Path, budget: dict[str, int] | None = None
+    ) -> None:
         self.settings = settings
+        self.budget = budget or {}
+        self.memories = Forgetful()
+        self.keeper: Keeper | None = None
+        """Where overrides are kept; to be set before `open`."""
         self.started: list[Replica] = []
         """Every replica that was ever made."""
         self._worker = worker
         self._changed = asyncio.Event()
 
-    async def open(self, **pool_options: Any) -> None:
+    async def open(self) -> None:
         settings = self.settings
         self.run_dir = RunDirectory.open(settings.runtime_dir())
-        catalog = Catalog(settings, functools.partial(choose_engine, Facts()))
-        self.pool = Pool(
-            scan=catalog.scan,
-            make_replica=self._make,
-            max_models=settings.max_concurrent_models or sys.maxsize,
-            max_parked=settings.max_parked_models,
-            max_waiting=settings.max_waiting,
-            max_wait_s=settings.max_wait_s,
-            on_change=self._on_change,
-            **pool_options,
+        self.overrides = Overrides(self.keeper)
+        self.events = Events()
+        choose = functools.partial(choose_engine, Facts())
+        self.catalog = Catalog(settings, choose, entries=self.overrides.entries)
+        scan = one_at_a_time(self.catalog.scan)
+        self.books = MemoryBooks(
+            Ledger(self.budget), Facts(), self.memories, on_change=self._on_change
         )
-        self.pool.adopt(catalog.scan())
-        self.control = ControlServer(self.pool, status=lambda models: (bool(models), "test", None))
+        self.pool = Pool(
+            Listing(max_restarts=settings.max_restarts, restart_window_s=settings.restart_window_s),
+            self.books,
+            scan=scan,
+            make_replica=self._make,
+            limits=limits_of(settings),
+            bounds=bounds_of(settings),
+            on_change=self._on_change,
+        )
+        self.pool.adopt(scan())
+        self.desk = Desk(
+            lambda: self.settings, self.pool, scan, self.overrides, self.events, self.reload
+        )
+        self.control = ControlServer(
+            self.pool,
+            status=lambda models: (bool(models), "test", None),
+            orders=self.desk.orders,
+            on_usage=self.desk.usage.add,
+            marked=self.desk.marked,
+        )
+        self.events.publish = self.control.broadcast
         unix = settings.use_unix_sockets()
         await self.control.open(self.run_dir.path / "control.sock" if unix else None)
         self.run_dir.write_control(self.control.address, self.control.secret)
@@ -125,8 +181,12 @@ class Manager:
             worker=self._worker,
         )
 
+    async def reload(self) -> dict[str, Any]:
+        return {"changed": [], "needs_restart": [], "errors": []}
+
     async def close(self) -> None:
         self.pool.close()
+        await self.desk.close()
         await self.pool.stop()
         await self.control.close()
         self.run_dir.close()
@@ -140,10 +200,15 @@ class Manager:
         return served.state()
 
     def replica(self, model: str) -> Replica:
+        """Its only one."""
+        [replica] = self.replicas(model)
+        return replica
+
+    def replicas(self, model: str) -> list[Replica]:
+        """Those whose processes live, the oldest first."""
         served = self.pool.model(model)
         assert served is not None
-        assert served.replica is not None
-        return served.replica
+        return list(served.replicas.values())
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition, looked at after each change of the pool."""
@@ -161,7 +226,9 @@ class Manager:
             spec,
             self._placement,
             load_timeout_s=self.settings.load_timeout_s,
+            supervision=Supervision(self.settings.canary_interval_s, self.settings.hang_timeout_s),
             on_change=on_change,
+            on_state=self.events.replica_state,
         )
         self.started.append(replica)
         return replica
@@ -173,11 +240,17 @@ class Manager:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, worker: Path = WORKER, **pool_options: Any
+    settings: Settings,
+    *,
+    worker: Path = WORKER,
+    budget: dict[str, int] | None = None,
+    keeper: Keeper | None = None,
 ) -> AsyncIterator[Manager]:
-    """A manager in the running event loop."""
-    manager = Manager(settings, worker)
-    await manager.open(**pool_options)
+    """A manager in the running event loop. budget: of the ledger; None: it has no bounds. keeper:
+    of what is to outlive it."""
+    manager = Manager(settings, worker, budget)
+    manager.keeper = keeper
+    await manager.open()
     try:
         yield manager
     finally:

@@ -7,6 +7,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from tests.model_facts.gguf_files import gguf
+
 from tricorn.manager.adapter_folder import CONFIG, WEIGHTS
 
 LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
@@ -55,3 +57,23 @@ def put_adapter(
     if weights is not None:
         (folder / weights).write_bytes(safetensors())
     return folder
+
+
+def put_cached(cache: Path, repo: str, *ggufs: str, parts: int = 1) -> Path:
+    """A repository as huggingface_hub stores it, its files links to blobs: a Hugging Face folder,
+    or these GGUF files. The snapshot that `main` is."""
+    folder = cache / f"models--{repo.replace('/', '--')}"
+    snapshot = folder / "snapshots" / "abc123"
+    (folder / "refs").mkdir(parents=True, exist_ok=True)
+    (folder / "refs/main").write_text("abc123")
+    (folder / "blobs").mkdir(exist_ok=True)
+    if ggufs:
+        snapshot.mkdir(parents=True)
+        for name in ggufs:
+            (snapshot / name).write_bytes(gguf())
+    else:
+        put_folder(snapshot, parts=parts)
+    for number, file in enumerate(sorted(snapshot.iterdir())):
+        blob = file.replace(folder / "blobs" / f"blob{number}")
+        file.symlink_to(Path("../../blobs") / blob.name)
+    return snapshot

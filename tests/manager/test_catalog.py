@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.manager.model_folders import LLAMA, WEIGHT, put_folder
+from structlog.testing import CapturingLogger
+from tests.manager.model_folders import LLAMA, WEIGHT, put_cached, put_folder
 from tests.model_facts.gguf_files import LLAMA as GGUF_LLAMA
 from tests.model_facts.gguf_files import gguf as gguf_file
 
-from tricorn.config import ModelSettings, Settings
+from tricorn.config import ModelDefaults, ModelSettings, Settings
 from tricorn.hardware.choice import choose_engine
 from tricorn.hardware.facts import Facts
 from tricorn.manager import hf_folder
@@ -31,7 +32,7 @@ def put(folder: Path, *names: str, content: bytes | None = None) -> None:
 
 def catalog(root: Path, models: dict[str, Any] | None = None, **given: Any) -> Catalog:
     entries = {name: ModelSettings.model_validate(entry) for name, entry in (models or {}).items()}
-    settings = Settings(model_base_path=root, models=entries, **given)
+    settings = Settings(model_base_path=root, models=entries, **({"hf_cache": False} | given))
     return Catalog(settings, functools.partial(choose_engine, LINUX))
 
 
@@ -369,3 +370,195 @@ def test_fake_engine_needs_no_file(tmp_path: Path) -> None:
     spec = catalog(tmp_path, {"f": {"engine": "fake", "engine_args": {"answer": "x"}}}).scan()["f"]
     assert (spec.format, spec.engine, spec.path, spec.fault) == ("fake", "fake", "", None)
     assert spec.options.engine_args == {"answer": "x"}
+
+
+# --- the Hugging Face cache -----------------------------------------------------------------------
+
+
+def test_models_of_the_cache(tmp_path: Path) -> None:
+    """By their repository's name: a folder, a GGUF file alone, and each of several ones."""
+    cache = tmp_path / "hub"
+    put_cached(cache, "org/folder")
+    put_cached(cache, "org/one-GGUF", "one-Q4_K_M.gguf")
+    put_cached(cache, "org/many-GGUF", "many-Q4_K_M.gguf", "many-Q8_0.gguf", "mmproj-F16.gguf")
+    specs = catalog(tmp_path / "models", hf_cache=True, hf_hub_cache=cache).scan()
+    assert {name: (spec.format, spec.fault) for name, spec in specs.items()} == {
+        "org/folder": ("hf", None),
+        "org/many-GGUF/many-Q4_K_M": ("gguf", None),
+        "org/many-GGUF/many-Q8_0": ("gguf", None),
+        "org/one-GGUF": ("gguf", None),
+    }
+    assert specs["org/one-GGUF"].path.endswith("/one-Q4_K_M.gguf")
+    assert specs["org/folder"].size_bytes == WEIGHT
+
+
+def test_the_cache_can_be_left_out(tmp_path: Path) -> None:
+    """HF_CACHE=false lists nothing of it; an entry that names a repository has it all the same."""
+    cache = tmp_path / "hub"
+    put_cached(cache, "org/m")
+    put_cached(cache, "org/n")
+    models = {"mine": {"repo": "org/n"}}
+    found = catalog(tmp_path / "models", models, hf_cache=False, hf_hub_cache=cache).scan()
+    assert {name: spec.fault for name, spec in found.items()} == {"mine": None}
+
+
+def test_models_and_settings_go_before_the_cache(tmp_path: Path) -> None:
+    """Of one id, what lies in MODEL_BASE_PATH is meant; settings lie over cached models too."""
+    cache, root = tmp_path / "hub", tmp_path / "models"
+    put_cached(cache, "org/m")
+    put_cached(cache, "org/n")
+    put_folder(root / "org/m")
+    found = catalog(root, {"org/n": {"threads": 3}}, hf_cache=True, hf_hub_cache=cache).scan()
+    assert found["org/m"].path == str(root / "org/m")
+    assert found["org/n"].options.threads == 3
+    assert "snapshots" in found["org/n"].path
+
+
+def test_a_download_that_has_not_ended(tmp_path: Path) -> None:
+    """Nothing of it, or a part: listed with that as its fault, and how to go on."""
+    cache = tmp_path / "hub"
+    (cache / "models--org--begun/blobs").mkdir(parents=True)
+    (cache / "models--org--begun/blobs/abc.incomplete").write_bytes(b"x")
+    snapshot = put_cached(cache, "org/half", parts=2)
+    (snapshot / "model-00002-of-00002.safetensors").unlink()
+    (cache / "models--org--half/blobs/def.incomplete").write_bytes(b"x")
+    specs = catalog(tmp_path / "models", hf_cache=True, hf_hub_cache=cache).scan()
+    again = "its download is not complete: `tricorn pull org/{}` continues it"
+    missing = "parts of the model are missing: model-00002-of-00002.safetensors"
+    assert {name: spec.fault for name, spec in specs.items()} == {
+        "org/begun": again.format("begun"),
+        "org/half": f"{missing}; {again.format('half')}",
+    }
+
+
+def test_links_stay_in_the_cache(tmp_path: Path) -> None:
+    """To the blobs is fine; out of the cache is refused."""
+    cache = tmp_path / "hub"
+    snapshot = put_cached(cache, "org/m")
+    secret = tmp_path / "secret.json"
+    secret.write_text("{}")
+    (snapshot / "generation_config.json").symlink_to(secret)
+    spec = catalog(tmp_path / "models", hf_cache=True, hf_hub_cache=cache).scan()["org/m"]
+    assert "a link that leads out" in (spec.fault or "")
+
+
+def test_cached_models_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of MODEL_BASE_PATH."""
+    cache = tmp_path / "hub"
+    put_cached(cache, "org/m")
+    put_cached(cache, "org/g", "g.gguf")
+    found = catalog(tmp_path / "models", hf_cache=True, hf_hub_cache=cache)
+    first = found.scan()
+    monkeypatch.setattr(hf_folder, "inspect", lambda *_, **__: pytest.fail("read again"))
+    monkeypatch.setattr(gguf, "inspect", lambda *_: pytest.fail("read again"))
+    assert found.scan() == first
+
+
+@pytest.mark.parametrize(
+    ("entry", "path", "fault"),
+    [
+        ({"repo": "org/one"}, "org/one/one-Q4_0.gguf", None),
+        ({"repo": "org/two:q8_0"}, "org/two/two-Q8_0.gguf", None),
+        (
+            {"repo": "org/two"},
+            "",
+            "org/two has several models (org/two/two-Q4_0, org/two/two-Q8_0)",
+        ),
+        ({"repo": "org/two:Q2_K"}, "", "`tricorn pull org/two:Q2_K` fetches it"),
+        ({"repo": "org/one", "format": "hf"}, "", "no model of the format hf, but: gguf"),
+        ({"repo": "org/on"}, "", "`tricorn pull org/on` fetches it"),
+        ({"repo": "org/both", "format": "gguf"}, "org/both/b.gguf", None),
+        ({"repo": "org/both"}, "org/both", None),
+    ],
+)
+def test_a_hub_id_in_place_of_a_path(
+    tmp_path: Path, entry: dict[str, Any], path: str, fault: str | None
+) -> None:
+    """Found in MODEL_BASE_PATH where `tricorn pull` has put it; told how to get it where not."""
+    put(tmp_path, "org/one/one-Q4_0.gguf", "org/two/two-Q4_0.gguf", "org/two/two-Q8_0.gguf")
+    put_folder(tmp_path / "org/both")
+    put(tmp_path, "org/both/b.gguf")
+    spec = catalog(tmp_path, {"mine": entry}).scan()["mine"]
+    assert spec.path == (str(tmp_path / path) if path else "")
+    assert (spec.fault is None) if fault is None else fault in (spec.fault or "")
+
+
+# --- what the settings say ------------------------------------------------------------------------
+
+
+def test_another_format_than_is_meant(tmp_path: Path) -> None:
+    """It would be served by another engine."""
+    put(tmp_path, "m.gguf")
+    spec = catalog(tmp_path, {"m": {"format": "mlx"}}).scan()["m"]
+    assert (spec.fault or "").startswith("the settings say format mlx, and ")
+    assert catalog(tmp_path, {"m": {"format": "gguf"}}).scan()["m"].fault is None
+
+
+def test_defaults_of_all_models(tmp_path: Path) -> None:
+    """They hold for models that the settings do not name, and lie under those that they do."""
+    put(tmp_path, "a.gguf", "b.gguf")
+    shared = ModelDefaults.model_validate({"threads": 3, "ttl": 60})
+    specs = catalog(tmp_path, {"b": {"threads": 5}}, model_defaults=shared).scan()
+    found = {name: (spec.options.threads, spec.serving.ttl_s) for name, spec in specs.items()}
+    assert found == {"a": (3, 60), "b": (5, 60)}
+
+
+def test_aliases_that_clash(tmp_path: Path) -> None:
+    """The first one counts; the other model serves under its own name, with a warning."""
+    fakes = {name: {"engine": "fake", "aliases": ["x", "f"]} for name in ("g", "f")}
+    specs = catalog(tmp_path, fakes).scan()
+    assert (specs["g"].aliases, specs["f"].aliases) == (("x",), ())
+    assert specs["g"].warnings == ("the alias f of g does not count: f is a model already",)
+    assert specs["f"].warnings == ("the alias x of f does not count: it is an alias of g already",)
+    assert specs["f"].fault is None
+
+
+def test_a_warning_is_logged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by each scan; again after it was gone."""
+    log = CapturingLogger()
+    monkeypatch.setattr("tricorn.manager.catalog.log", log)
+    fakes = {name: {"engine": "fake", "aliases": ["x"]} for name in ("g", "f")}
+    found = catalog(tmp_path, fakes)
+    with_both = found._settings
+    found.scan()
+    found.scan()
+    assert [call.kwargs for call in log.calls] == [{"model": "f"}]
+    found.configure(Settings(model_base_path=tmp_path, hf_cache=False))
+    found.scan()
+    found.configure(with_both)
+    found.scan()
+    assert len(log.calls) == 2
+
+
+def test_a_cache_size_without_a_cache(tmp_path: Path) -> None:
+    """Said, for it is in vain."""
+    fakes = {"f": {"engine": "fake", "enable_caching": False, "cache_size": 3}}
+    spec = catalog(tmp_path, fakes).scan()["f"]
+    assert spec.warnings == ("cache_size does not count: enable_caching is false",)
+    assert (spec.options.prefix_cache, spec.options.cache_size) == (False, 3)
+
+
+def test_cores_that_are_not_there(tmp_path: Path) -> None:
+    """A fault, before any load."""
+    fault = catalog(tmp_path, {"f": {"engine": "fake", "cpus": [60000]}}).scan()["f"].fault
+    assert (fault or "").startswith("cpus names 60000, and this machine has ")
+
+
+def test_other_settings_hold_from_the_next_scan_on(tmp_path: Path) -> None:
+    """As a reload has it; nothing is read again for that."""
+    put(tmp_path, "m.gguf")
+    found = catalog(tmp_path)
+    assert found.scan()["m"].options.threads is None
+    found.configure(Settings(model_base_path=tmp_path, hf_cache=False, max_cpu_threads=2))
+    assert found.scan()["m"].options.threads == 2
+
+
+def test_entries_beside_those_of_the_settings(tmp_path: Path) -> None:
+    """What was added while Tricorn runs is asked for at each scan."""
+    added: dict[str, ModelSettings] = {}
+    settings = Settings(model_base_path=tmp_path, hf_cache=False)
+    choose = functools.partial(choose_engine, LINUX)
+    found = Catalog(settings, choose, entries=lambda known: {**known.models, **added})
+    assert found.scan() == {}
+    added["f@1"] = ModelSettings.model_validate({"engine": "fake"})
+    assert list(found.scan()) == ["f@1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import socket
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.leases import answer
 from tests.manager.harness import WAIT_S, Manager, running_in_thread, settings_for
 from tests.polling import wait_until
 
-from tricorn.errors import ManagerUnavailable, ModelNotFound
+from tricorn.errors import ManagerUnavailable, ModelNotFound, Overloaded
 from tricorn.manager import control, protocol
 from tricorn.manager.client import ManagerClient
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol import Granted, Progress
 from tricorn.manager.run_directory import RunDirectory
 from tricorn.wire import FrameReader, connect, pack
 
@@ -45,9 +47,9 @@ def client(manager: Manager) -> Iterator[ManagerClient]:
 def lease(client: ManagerClient, model: str = "a") -> Granted:
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
     client.acquire(model, "r", inbox)
-    answer = inbox.get(timeout=WAIT_S)
-    assert isinstance(answer, Granted)
-    return answer
+    granted = answer(inbox, WAIT_S)
+    assert isinstance(granted, Granted)
+    return granted
 
 
 def leases(manager: Manager) -> int:
@@ -65,13 +67,35 @@ def test_lease_and_release(manager: Manager, client: ManagerClient) -> None:
     wait_until(lambda: leases(manager) == 0)
 
 
+def test_what_is_said_with_a_call_and_told_while_it_waits(
+    manager: Manager, client: ManagerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Key, prefix and keep_alive reach the pool; progress reaches who waits, and nobody else."""
+    heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def acquire(holder: Any, number: int, model: str, request_id: str, **said: Any) -> None:
+        heard.put((number, model, request_id, said))
+        holder.answer(Progress(number + 1, "of a call that nobody has made"))
+        holder.answer(Progress(number, "loading a", 0.5, 2.0))
+
+    monkeypatch.setattr(manager.pool, "acquire", acquire)
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    said = {"key": "k", "prefix": (1, 2**63 - 1), "keep_alive_s": math.inf}
+    call = client.acquire("a", "r", inbox, **said)
+    assert heard.get(timeout=WAIT_S) == (call, "a", "r", said)
+    assert inbox.get(timeout=WAIT_S) == Progress(call, "loading a", 0.5, 2.0)
+    client.acquire("a", "r", queue.SimpleQueue())
+    nothing = {"key": "", "prefix": (), "keep_alive_s": None}
+    assert heard.get(timeout=WAIT_S)[-1] == nothing
+
+
 def test_refusal_is_an_error(client: ManagerClient) -> None:
     """A refusal arrives as the error that the manager meant."""
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
     client.acquire("none", "r", inbox)
-    answer = inbox.get(timeout=WAIT_S)
-    assert isinstance(answer, ModelNotFound)
-    assert answer.param == "model"
+    refusal = answer(inbox, WAIT_S)
+    assert isinstance(refusal, ModelNotFound)
+    assert refusal.param == "model"
 
 
 def test_withdraw_while_waiting(manager: Manager, client: ManagerClient) -> None:
@@ -83,14 +107,16 @@ def test_withdraw_while_waiting(manager: Manager, client: ManagerClient) -> None
     wait_until(lambda: len(served.waiting) == 1)
     client.withdraw(call)
     wait_until(lambda: len(served.waiting) == 0)
-    assert inbox.empty()
+    # Only of its wait it was told meanwhile.
+    while not inbox.empty():
+        assert isinstance(inbox.get(), Progress)
 
 
 def test_withdraw_after_the_grant(manager: Manager, client: ManagerClient) -> None:
     """A lease that was granted to a call withdrawn later is given back by the client."""
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
     call = client.acquire("a", "r", inbox)
-    inbox.get(timeout=WAIT_S)
+    assert isinstance(answer(inbox, WAIT_S), Granted)
     client.withdraw(call)
     wait_until(lambda: leases(manager) == 0)
 
@@ -126,7 +152,7 @@ def test_without_a_manager(tmp_path: Path) -> None:
     client.start()
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
     client.withdraw(client.acquire("a", "r", inbox))
-    assert isinstance(inbox.get(timeout=WAIT_S), ManagerUnavailable)
+    assert isinstance(answer(inbox, WAIT_S), ManagerUnavailable)
     assert client.snapshot() is None
     assert not client.wait_connected(0.01)
     client.close()
@@ -142,7 +168,7 @@ def test_reconnects_to_a_new_manager(folder: Path) -> None:
         assert client.wait_connected(WAIT_S)
         old = lease(client)
         client.acquire("slow", "r", inbox)
-    assert not isinstance(inbox.get(timeout=WAIT_S), Granted)
+    assert not isinstance(answer(inbox, WAIT_S), Granted)
     wait_until(lambda: client.snapshot() is None)
     with running_in_thread(settings) as manager:
         assert client.wait_connected(WAIT_S)
@@ -227,3 +253,94 @@ def test_control_file_without_a_listener(folder: Path) -> None:
         client.start()
         assert not client.wait_connected(0.2)
         client.close()
+
+
+# --- orders and events ------------------------------------------------------------------------
+
+
+def next_of(inbox: queue.SimpleQueue[object], kind: type) -> Any:
+    """What comes next; it must be of that kind."""
+    found = inbox.get(timeout=WAIT_S)
+    assert isinstance(found, kind), found
+    return found
+
+
+def test_orders(manager: Manager, client: ManagerClient) -> None:
+    """An answer, a refusal as the error that was meant, and an order that is withdrawn."""
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    call = client.order("load", {"model": "a"}, inbox)
+    assert next_of(inbox, protocol.Progress).call == call
+    told = next_of(inbox, protocol.Told)
+    assert (told.call, told.result["state"]) == (call, "READY")
+    client.order("status", {"model": "none"}, inbox)
+    next_of(inbox, ModelNotFound)
+    call = client.order("load", {"model": "slow"}, inbox)
+    slow = manager.pool.model("slow")
+    assert slow is not None
+    wait_until(lambda: len(slow.waiting) == 1)
+    client.withdraw(call)
+    wait_until(lambda: len(slow.waiting) == 0)
+    assert all(isinstance(one, protocol.Progress) for one in drained(inbox))
+
+
+def drained(inbox: queue.SimpleQueue[object]) -> list[object]:
+    return [inbox.get() for _ in range(inbox.qsize())]
+
+
+def test_events_reach_those_who_listen(manager: Manager, client: ManagerClient) -> None:
+    """All of them, in order; none after `unlisten`."""
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    deaf: queue.SimpleQueue[object] = queue.SimpleQueue()
+    client.unlisten(client.listen(deaf))
+    client.listen(inbox)
+    lease(client)
+    states = [next_of(inbox, protocol.Event).data["state"] for _ in range(2)]
+    assert states == ["LOADING", "READY"]
+    assert deaf.empty()
+
+
+def test_a_listener_that_does_not_read(
+    manager: Manager, client: ManagerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is told so and then of no more; the others are not held up."""
+    monkeypatch.setattr("tricorn.manager.client.MAX_EVENTS_BEHIND", 1)
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    client.listen(inbox)
+    lease(client)
+    wait_until(lambda: inbox.qsize() == 2)
+    next_of(inbox, protocol.Event)
+    next_of(inbox, Overloaded)
+
+
+def test_usage_is_summed(manager: Manager, client: ManagerClient) -> None:
+    for _ in range(2):
+        assert client.report(protocol.Usage(1, 0, 0.5, 3, 4))
+    wait_until(lambda: manager.desk.usage.total == protocol.Usage(2, 0, 1.0, 6, 8))
+
+
+def test_orders_without_a_manager(tmp_path: Path) -> None:
+    """Are answered at once: it is unavailable."""
+    client, inbox = ManagerClient(tmp_path), queue.SimpleQueue[object]()
+    client.order("status", {}, inbox)
+    client.listen(inbox)
+    next_of(inbox, ManagerUnavailable)
+    next_of(inbox, ManagerUnavailable)
+    assert not client.report(protocol.Usage(1, 0, 0.5, 3, 4))
+
+
+def test_the_end_of_the_manager_ends_orders_and_listening(folder: Path) -> None:
+    settings = settings_for(folder, models={"slow": {"load_delay_s": 60}})
+    client = ManagerClient(settings.runtime_dir())
+    client.start()
+    orders: queue.SimpleQueue[object] = queue.SimpleQueue()
+    events: queue.SimpleQueue[object] = queue.SimpleQueue()
+    with running_in_thread(settings):
+        assert client.wait_connected(WAIT_S)
+        client.order("load", {"model": "slow"}, orders)
+        client.listen(events)
+        next_of(events, protocol.Event)
+    assert not isinstance(orders.get(timeout=WAIT_S), protocol.Told)
+    while isinstance(last := events.get(timeout=WAIT_S), protocol.Event):
+        continue
+    assert isinstance(last, ManagerUnavailable)
+    client.close()

@@ -98,7 +98,7 @@ def test_leases_come_back_before_it_is_parked(folder: Path) -> None:
 
     async def scenario() -> None:
         models = {"a": PARKABLE, "b": PARKABLE}
-        async with running(settings(folder, models), patience_s=0.05) as manager:
+        async with running(settings(folder, models, max_swap_wait_s=0.05)) as manager:
             client = manager.client()
             lease = await client.lease("a")
             waiting = client.ask("b")
@@ -233,8 +233,8 @@ def test_many_swaps_start_each_model_once(folder: Path) -> None:
 
     async def scenario() -> None:
         models = dict.fromkeys("abc", PARKABLE)
-        options = settings(folder, models, max_parked_models=2)
-        async with running(options, patience_s=0.01) as manager:
+        options = settings(folder, models, max_parked_models=2, max_swap_wait_s=0.01)
+        async with running(options) as manager:
             client = manager.client()
             await asyncio.gather(*(use(client, "abc"[number % 3]) for number in range(30)))
             assert manager.pool.lease_count() == 0

@@ -62,8 +62,8 @@ def test_busy_model_is_not_evicted(folder: Path) -> None:
     """A model with a lease stays until it is given back; the waiting request gets its turn then."""
 
     async def scenario() -> None:
-        settings = settings_for(folder, models={"a": {}, "b": {}})
-        async with running(settings, patience_s=0.05) as manager:
+        settings = settings_for(folder, models={"a": {}, "b": {}}, max_swap_wait_s=0.05)
+        async with running(settings) as manager:
             client = manager.client()
             lease = await client.lease("a")
             waiting = client.ask("b")
@@ -80,8 +80,8 @@ def test_steady_stream_does_not_starve_another_model(folder: Path) -> None:
     """While one model is asked for without a pause, a request for another is served too."""
 
     async def scenario() -> None:
-        settings = settings_for(folder, models={"a": {}, "b": {}})
-        async with running(settings, patience_s=0.05) as manager:
+        settings = settings_for(folder, models={"a": {}, "b": {}}, max_swap_wait_s=0.05)
+        async with running(settings) as manager:
             client = manager.client()
 
             async def hammer() -> None:
@@ -178,7 +178,7 @@ def test_failed_load_is_tried_again_after_back_off(folder: Path) -> None:
             await client.refusal("m")
             served = manager.pool.model("m")
             assert served is not None
-            await manager.until(lambda: served.replica is None)
+            await manager.until(lambda: not served.replicas)
             served.retry_at = 0.0
             await client.refusal("m")
             assert len(manager.started) == 2
@@ -384,8 +384,8 @@ def test_many_swaps_lose_nothing(folder: Path) -> None:
     """Alternating requests to more models than there are places are all served."""
 
     async def scenario() -> None:
-        settings = settings_for(folder, models={"a": {}, "b": {}, "c": {}})
-        async with running(settings, patience_s=0.01) as manager:
+        settings = settings_for(folder, models={"a": {}, "b": {}, "c": {}}, max_swap_wait_s=0.01)
+        async with running(settings) as manager:
             client = manager.client()
 
             async def use(name: str) -> None:

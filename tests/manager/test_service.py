@@ -17,17 +17,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
+from tests.leases import answer
 from tests.manager.harness import SOURCE, WAIT_S, is_running, settings_for
 from tests.polling import wait_until
 
+from tricorn.config import ModelSettings
 from tricorn.engines.spec import ModelSpec
 from tricorn.errors import StartupError
 from tricorn.manager.client import ManagerClient
+from tricorn.manager.default_choice import pick_default, readiness
 from tricorn.manager.protocol import Granted, ModelInfo
 from tricorn.manager.run_directory import read_control
-from tricorn.manager.service import pick_default, readiness
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of posix")
 
@@ -35,7 +38,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals of posix")
 class Served:
     """A manager process, started in `folder`; without a gateway where no port is given."""
 
-    def __init__(self, folder: Path, models: dict[str, Any], **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, models: dict[str, Any], preload: tuple[str, ...] = (), **settings: Any
+    ) -> None:
         self.folder = folder
         self.flags = [] if "port" in settings else ["--without-gateway"]
         self.run_dir = folder / "run"
@@ -43,10 +48,15 @@ class Served:
             json.dumps(
                 {
                     "models": {
-                        name: {"engine": "fake", "engine_args": arguments}
+                        name: {
+                            "engine": "fake",
+                            "engine_args": arguments,
+                            "preload": name in preload,
+                        }
                         for name, arguments in models.items()
                     },
                     "run_dir": str(self.run_dir),
+                    "hf_cache": False,
                     **settings,
                 }
             )
@@ -74,9 +84,9 @@ class Served:
         assert self.client.wait_connected(WAIT_S)
         inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
         self.client.acquire(model, "r", inbox)
-        answer = inbox.get(timeout=WAIT_S)
-        assert isinstance(answer, Granted)
-        return answer
+        granted = answer(inbox, WAIT_S)
+        assert isinstance(granted, Granted)
+        return granted
 
     def worker_pids(self) -> list[int]:
         """Of engine workers, as the manager's log names them."""
@@ -91,6 +101,20 @@ class Served:
             self.process.kill()
         self.process.wait()
         self.output.close()
+
+
+def test_models_are_preloaded(folder: Path) -> None:
+    """Those that the settings say, beside the default one; the others wait for a request."""
+    models: dict[str, Any] = {"default": {}, "early": {}, "late": {}}
+    with closing(Served(folder, models, ("early",), default_model="default")) as served:
+        assert served.client.wait_connected(WAIT_S)
+
+        def states() -> dict[str, str]:
+            snapshot = served.client.snapshot()
+            assert snapshot is not None
+            return {model.id: model.state for model in snapshot.models}
+
+        wait_until(lambda: states() == {"default": "READY", "early": "READY", "late": "UNLOADED"})
 
 
 @pytest.fixture
@@ -216,6 +240,49 @@ def test_failed_default_model_is_told(folder: Path) -> None:
         wait_until(says_why)
 
 
+# --- settings that change ------------------------------------------------------------------------
+
+
+def listed(served: Served) -> dict[str, ModelInfo]:
+    """The models of the snapshot, by id."""
+    snapshot = served.client.snapshot()
+    return {} if snapshot is None else {model.id: model for model in snapshot.models}
+
+
+def test_changed_settings_are_taken_over(served: Served) -> None:
+    """A new model can be asked for without a restart; the one that runs is left alone."""
+    served.client.release(served.lease().lease)
+    before = served.worker_pids()
+    file = served.folder / "tricorn.yaml"
+    settings = json.loads(file.read_text())
+    settings["models"]["n"] = {"engine": "fake"}
+    file.write_text(json.dumps(settings | {"log_level": "ERROR", "max_body_bytes": 2048}))
+    wait_until(lambda: "n" in listed(served))
+    served.client.release(served.lease("n").lease)
+    assert all(is_running(pid) for pid in before)
+    told = json.loads((served.run_dir / "settings.json").read_text())
+    assert (set(told["models"]), told["log_level"]) == ({"m", "n"}, "ERROR")
+    assert told["max_body_bytes"] != 2048  # what needs a restart stays as it was
+
+
+@posix
+def test_hangup_reads_the_settings_again(served: Served) -> None:
+    """SIGHUP ends nothing; a file that cannot be used is told of and changes nothing."""
+    served.client.release(served.lease().lease)
+    file = served.folder / "tricorn.yaml"
+    good = file.read_text()
+    file.write_text('{"prot": 1}')
+    served.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "prot: no such setting; did you mean port?" in served.text())
+    assert list(listed(served)) == ["m"]
+    settings = json.loads(good)
+    settings["models"]["n"] = {"engine": "fake", "aliases": ["other"]}
+    file.write_text(json.dumps(settings))
+    served.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "n" in listed(served))
+    assert served.process.poll() is None
+
+
 # --- with the gateway ------------------------------------------------------------------------
 
 
@@ -243,8 +310,8 @@ def test_announced_line_works(whole: Served) -> None:
     name, _, value = kind.partition(": ")
     request = urllib.request.Request(url, body.encode(), {name: value})
     with urllib.request.urlopen(request, timeout=WAIT_S) as response:
-        answer = json.load(response)
-    assert answer["choices"][0]["message"]["content"] == "Hello!"
+        told = json.load(response)
+    assert told["choices"][0]["message"]["content"] == "Hello!"
 
 
 @posix
@@ -312,7 +379,19 @@ def test_default_model(tmp_path: Path) -> None:
     assert pick_default(settings_for(tmp_path), specs) == "b"
     assert pick_default(settings_for(tmp_path), {}) is None
     assert pick_default(settings_for(tmp_path, default_model="c"), specs) == "c"
+    named = specs | {"c": msgspec.structs.replace(specs["c"], aliases=("small",))}
+    assert pick_default(settings_for(tmp_path, default_model="small"), named) == "c"
     with pytest.raises(StartupError, match="broken"):
         pick_default(settings_for(tmp_path, default_model="a"), specs)
     with pytest.raises(StartupError, match="'d' does not exist; there are: a, b, c"):
         pick_default(settings_for(tmp_path, default_model="d"), specs)
+
+
+def test_a_cached_model_is_not_loaded_unasked(tmp_path: Path) -> None:
+    """The Hugging Face cache was filled for others too; a name, or the settings, ask for one."""
+    cached = msgspec.structs.replace(spec("a"), path=str(tmp_path / "hub/models--a/snapshots/1"))
+    settings = settings_for(tmp_path, hf_hub_cache=tmp_path / "hub", hf_cache=True)
+    assert pick_default(settings, {"a": cached, "b": spec("b")}) == "b"
+    assert pick_default(settings, {"a": cached}) is None
+    named = settings.model_copy(update={"models": {"a": ModelSettings.model_validate({})}})
+    assert pick_default(named, {"a": cached}) == "a"

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tricorn.engines.request import SamplingParams
-from tricorn.engines.spec import EngineCapabilities, ModelSpec
-from tricorn.errors import EngineLost, ModelLoadFailed, TricornError, from_info
+from tricorn.engines.spec import ModelSpec
+from tricorn.errors import ModelLoadFailed, from_info
 from tricorn.manager import protocol as control
 from tricorn.manager.placement import Engine, LocalPlacement
-from tricorn.wire import open_connection, pack, read_frame
-from tricorn.worker import protocol as data
+from tricorn.wire import pack, read_frame
+from tricorn.worker import canary
 
 T = TypeVar("T")
 Listener = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -83,7 +82,7 @@ async def _try(spec: ModelSpec, python: Path, folder: Path) -> Trial:
         ready = await _unless_it_ends(loaded, engine)
         answer = await _unless_it_ends(
             asyncio.ensure_future(
-                _ask(ready.address, engine.data_secret, ready.model.capabilities)
+                canary.sing(ready.address, engine.data_secret, ready.model.capabilities)
             ),
             engine,
         )
@@ -117,37 +116,3 @@ async def _unless_it_ends(wanted: asyncio.Future[T], engine: Engine) -> T:
     finally:
         ended.cancel()
         wanted.cancel()
-
-
-def _request(can: EngineCapabilities) -> data.Request:
-    prompt = data.TextPrompt("Hello")
-    if can.generate:
-        return data.Start(1, "doctor", prompt, SamplingParams(temperature=0.0, max_tokens=1))
-    if can.embed:
-        return data.Embed(1, "doctor", [prompt])
-    return data.Score(1, "doctor", [prompt.text], [prompt.text])
-
-
-async def _ask(address: str, secret: str, can: EngineCapabilities) -> str:
-    """What the worker gives, over its data socket."""
-    reader, writer = await open_connection(address)
-    try:
-        writer.write(pack(data.encode(data.Hello(secret))))
-        writer.write(pack(data.encode(_request(can))))
-        text, tokens, pooled = "", 0, None
-        while (payload := await read_frame(reader)) is not None:
-            for event in data.decode_frame(payload).events:
-                if isinstance(event, data.Delta):
-                    text += event.delta.text
-                    tokens += len(event.delta.token_ids)
-                elif isinstance(event, data.Vectors | data.Scored):
-                    pooled = "a vector" if isinstance(event, data.Vectors) else "a score"
-                elif isinstance(event, data.Failed):
-                    raise from_info(event.error)
-                elif isinstance(event, data.Finished):
-                    if tokens == 0 and pooled is None:
-                        raise TricornError("the engine answered without a token")
-                    return pooled or f"a token ({text.strip()!r})"
-        raise EngineLost("the engine worker closed the connection")
-    finally:
-        writer.close()

@@ -8,22 +8,44 @@ from flask import Flask
 
 from tricorn import logs
 from tricorn.config import Settings
-from tricorn.gateway import cors, errors, instance, lifeline, record
+from tricorn.gateway import cors, errors, instance, lifeline, origins, proxy, record, usage
 from tricorn.gateway.routes import (
     anthropic,
     chat,
     completions,
     embeddings,
+    events,
     health,
+    instances,
+    management,
     models,
     ollama,
     ollama_embed,
+    ollama_manage,
     ollama_models,
     ranking,
     responses,
+    system,
     tokens,
 )
 from tricorn.gateway.services import EXTENSION, Manager, Services
+
+INFERENCE = (
+    chat,
+    completions,
+    anthropic,
+    ollama,
+    ollama_embed,
+    ollama_models,
+    embeddings,
+    ranking,
+    responses,
+    tokens,
+    models,
+)
+"""What clients use models by; also below /proxy/ID."""
+MANAGEMENT = (management, ollama_manage, instances, system, events)
+"""What pages of other servers must not reach."""
 
 
 def create_app(settings: Settings | None = None, manager: Manager | None = None) -> Flask:
@@ -45,22 +67,14 @@ def create_app(settings: Settings | None = None, manager: Manager | None = None)
     app.extensions[EXTENSION] = services
 
     record.register(app)
-    cors.register(app, settings.cors_origins)
+    managing = {family.bp.name for family in MANAGEMENT}
+    using = {family.bp.name for family in INFERENCE}
+    cors.register(app, settings.cors_origins, managing)
+    origins.register(app, managing, settings.cors_origins, settings.host)
+    proxy.register(app, using)
+    usage.register(app, services, using)
     errors.register(app)
-    for family in (
-        chat,
-        completions,
-        anthropic,
-        ollama,
-        ollama_embed,
-        ollama_models,
-        embeddings,
-        ranking,
-        responses,
-        tokens,
-        models,
-        health,
-    ):
+    for family in (*INFERENCE, *MANAGEMENT, health):
         app.register_blueprint(family.bp)
     if os.environ.get(lifeline.MANAGED) == "1":
         services.on_start = lambda: lifeline.hold(run_dir, services.connected)

@@ -24,12 +24,14 @@ def no_check(_lease: Granted) -> None:
 class Ask:
     """make: the engine worker's request, for its number.
     check: raises a RequestError for a model that cannot do it.
+    keep_alive_s: as in `Acquire`.
     """
 
     model: str
     request_id: str
     make: Callable[[int], protocol.Request]
     check: Callable[[Granted], None] = no_check
+    keep_alive_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,13 @@ class Answer:
 
 
 class Call(Errand[Answer]):
-    """Its only event is the whole answer. sock: as in `Errand`."""
+    """Its only event is the whole answer. sock, key: as in `Errand`."""
 
-    def __init__(self, services: Services, ask: Ask, sock: Any = None) -> None:
+    def __init__(self, services: Services, ask: Ask, sock: Any = None, key: str = "") -> None:
         self._ask = ask
-        super().__init__(services, ask.model, ask.request_id, sock)
+        super().__init__(
+            services, ask.model, ask.request_id, sock, key=key, keep_alive_s=ask.keep_alive_s
+        )
 
     def _start(self, lease: Granted, engine: EngineClient) -> None:
         self._ask.check(lease)

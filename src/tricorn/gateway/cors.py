@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from flask import Flask, Response, request
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import HTTPException, NotFound
 
 from tricorn.gateway.record import IGNORED_HEADER, REQUEST_ID_HEADER, TRUNCATED_HEADER
 
 EXPOSED = ", ".join((REQUEST_ID_HEADER, IGNORED_HEADER, TRUNCATED_HEADER, "retry-after"))
+METHODS = "GET, HEAD, POST, OPTIONS"
+MANAGING_METHODS = f"{METHODS}, DELETE"
 DEFAULT_HEADERS = "authorization, content-type"
+WANTED_METHOD = "Access-Control-Request-Method"
 MAX_AGE_S = 86400
 
 
-def register(app: Flask, origins: list[str]) -> None:
-    """origins: those that may call; `*` for any, empty for none."""
+def register(app: Flask, origins: list[str], managing: Collection[str]) -> None:
+    """origins: those that may call; `*` for any, empty for none.
+    managing: blueprints that only origins which are named may call."""
 
     @app.before_request
     def preflight() -> Response | None:
-        if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+        if request.method != "OPTIONS" or WANTED_METHOD not in request.headers:
             return None
         if isinstance(request.routing_exception, NotFound):
             return None
@@ -28,17 +34,31 @@ def register(app: Flask, origins: list[str]) -> None:
         origin = request.headers.get("Origin")
         if origin is None:
             return response
-        if "*" in origins:
-            response.headers["Access-Control-Allow-Origin"] = "*"
-        elif origin in origins:
+        manages = _blueprint(app) in managing
+        if origin in origins:
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers.add("Vary", "Origin")
+        elif "*" in origins and not manages:
+            response.headers["Access-Control-Allow-Origin"] = "*"
         else:
             return response
         response.headers["Access-Control-Expose-Headers"] = EXPOSED
         if request.method == "OPTIONS":
             wanted = request.headers.get("Access-Control-Request-Headers")
-            response.headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, OPTIONS"
+            methods = MANAGING_METHODS if manages else METHODS
+            response.headers["Access-Control-Allow-Methods"] = methods
             response.headers["Access-Control-Allow-Headers"] = wanted or DEFAULT_HEADERS
             response.headers["Access-Control-Max-Age"] = str(MAX_AGE_S)
         return response
+
+
+def _blueprint(app: Flask) -> str | None:
+    """Of the route that is called, or that a preflight asks about."""
+    method = request.headers.get(WANTED_METHOD) if request.method == "OPTIONS" else None
+    if method is None:
+        return request.blueprint
+    try:
+        endpoint, _ = app.create_url_adapter(request).match(method=method)  # type: ignore[union-attr]
+    except HTTPException:
+        return None
+    return str(endpoint).rpartition(".")[0]

@@ -16,14 +16,17 @@ from abc import ABC, abstractmethod
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
+import msgspec
 import structlog
 
+from tricorn.chat.prefix_chain import Chain
 from tricorn.errors import EngineLost, Overloaded, TricornError, from_info
+from tricorn.gateway import pinned
 from tricorn.gateway.disconnect import GONE
 from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.heartbeat import SILENCE
 from tricorn.gateway.services import Services
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol import Granted, Progress
 from tricorn.worker import protocol
 from tricorn.worker.client import EngineClient
 
@@ -36,13 +39,29 @@ EventT = TypeVar("EventT")
 
 
 class Errand(ABC, Generic[EventT]):
-    """sock: the client's connection, where the server gives it; watched until `close`."""
+    """sock: the client's connection, where the server gives it; watched until `close`.
 
-    def __init__(self, services: Services, model: str, request_id: str, sock: Any = None) -> None:
+    key, keep_alive_s: as in `Acquire`.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        model: str,
+        request_id: str,
+        sock: Any = None,
+        *,
+        key: str = "",
+        keep_alive_s: float | None = None,
+    ) -> None:
         self._services = services
         self._manager = services.manager
         self._model = model
+        self._wanted = pinned.wanted(model)
+        """What a lease is asked for."""
         self._request_id = request_id
+        self._key = key
+        self._keep_alive_s = keep_alive_s
         self._inbox: SimpleQueue[object] = SimpleQueue()
         self._call: int | None = None
         self._lease: Granted | None = None
@@ -52,6 +71,10 @@ class Errand(ABC, Generic[EventT]):
         self._retried = False
         self.committed = False
         """Set by the handler once the client has been sent a part of the answer."""
+        self._progress: Progress | None = None
+        self._progress_at = 0.0
+        self.tells_progress = False
+        """Set by the handler where it wants to hear at once of news in `progress`."""
         self._ticket = None if sock is None else services.watcher.watch(sock, self._inbox)
         self._pulse = services.heartbeat.watch(self._inbox)
         self._acquire()
@@ -67,9 +90,13 @@ class Errand(ABC, Generic[EventT]):
     def _told(self, arrived: object) -> EventT | None:
         """What an engine's event means; those of numbers that no longer run mean nothing."""
 
+    def _prefix(self) -> Chain:
+        """Of the prompt. Only asked for where the model has several replicas."""
+        return ()
+
     def next(self, timeout_s: float | None = None) -> EventT | None:
         """What happens next; None when nothing does for `timeout_s`, or by default for as long as
-        a stream may be silent.
+        a stream may be silent, or with `tells_progress` when there is news of the wait.
 
         ClientGone when the client has left; TricornError when the request failed.
         """
@@ -82,12 +109,26 @@ class Errand(ABC, Generic[EventT]):
             if arrived is SILENCE:
                 self._check_wait()
                 return None
+            if isinstance(arrived, Progress):
+                if self._is_news(arrived) and self.tells_progress:
+                    self._pulse.alive = True
+                    return None
+                # It ends no silence of those to whom it is not told.
+                continue
             self._pulse.alive = True
             if arrived is GONE:
                 raise ClientGone
             event = self._handle(arrived)
             if event is not None:
                 return event
+
+    def progress(self) -> Progress | None:
+        """Why it waits, where the manager has said so; what is left of `eta_s` by now."""
+        told = self._progress
+        if told is None or told.eta_s is None:
+            return told
+        left = told.eta_s - (time.monotonic() - self._progress_at)
+        return msgspec.structs.replace(told, eta_s=left if left > 0 else None)
 
     def waiting(self) -> bool:
         """Something has happened already: `next` will not wait, though it may give None."""
@@ -114,7 +155,20 @@ class Errand(ABC, Generic[EventT]):
         self._give_up_at = (
             time.monotonic() + settings.load_timeout_s + settings.max_wait_s + GRACE_S
         )
-        self._call = self._manager.acquire(self._model, self._request_id, self._inbox)
+        self._call = self._manager.acquire(
+            self._wanted,
+            self._request_id,
+            self._inbox,
+            key=self._key,
+            prefix=self._prefix() if self._services.is_spread(self._wanted) else (),
+            keep_alive_s=self._keep_alive_s,
+        )
+
+    def _is_news(self, progress: Progress) -> bool:
+        if progress.call != self._call or progress == self._progress:
+            return False
+        self._progress, self._progress_at = progress, time.monotonic()
+        return True
 
     def _check_wait(self) -> None:
         if self._call is not None and time.monotonic() > self._give_up_at:
@@ -138,7 +192,9 @@ class Errand(ABC, Generic[EventT]):
                 return self._told(arrived)
 
     def _granted(self, lease: Granted) -> EventT | None:
-        self._call = None
+        self._call = self._progress = None
+        if self._wanted != self._model:
+            lease = msgspec.structs.replace(lease, model_id=self._model)
         self._lease = lease
         try:
             self._engine = self._services.engines.client(lease.address, lease.secret)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tricorn.chat import prefix_chain
 from tricorn.chat.pieces import Reading
+from tricorn.chat.prefix_chain import Chain
 from tricorn.chat.truncation import Truncated
 from tricorn.engines.request import ChatPrompt, SamplingParams, TokenDelta
 from tricorn.engines.spec import EngineCapabilities, LoadedModel
@@ -36,6 +38,8 @@ class Job:
     """As in `GenerateRequest`."""
     check: Callable[[Granted], None] = no_check
     """Raises a RequestError for a model that cannot do what only this API family asks for."""
+    keep_alive_s: float | None = None
+    """As in `Acquire`."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,25 @@ Event = Leased | PromptTaken | Grown | Ended
 
 
 class Generation(Errand[Event]):
-    """sock: the client's connection, where the server gives it; watched until `close`."""
+    """sock, key: as in `Errand`."""
 
-    def __init__(self, services: Services, job: Job, sock: Any = None) -> None:
+    def __init__(self, services: Services, job: Job, sock: Any = None, key: str = "") -> None:
         self._job = job
-        super().__init__(services, job.model, job.request_id, sock)
+        super().__init__(
+            services, job.model, job.request_id, sock, key=key, keep_alive_s=job.keep_alive_s
+        )
+
+    def _prefix(self) -> Chain:
+        # Of several prompts the first: they go to one replica, all of them.
+        prompt = self._job.prompts[0]
+        if isinstance(prompt, ChatPrompt):
+            return prefix_chain.of_chat(prompt, self._model)
+        if isinstance(prompt, protocol.TextPrompt):
+            return prefix_chain.of_text(prompt.text, self._model)
+        begins = prompt.before if isinstance(prompt, protocol.FillPrompt) else prompt.token_ids
+        if isinstance(begins, str):
+            return prefix_chain.of_text(begins, self._model)
+        return prefix_chain.of_tokens(begins, self._model)
 
     def _start(self, lease: Granted, engine: EngineClient) -> Event:
         job = self._job

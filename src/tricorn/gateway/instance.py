@@ -6,7 +6,8 @@ import json
 import os
 from pathlib import Path
 
-from tricorn.config import Settings, load_settings
+from tricorn.config import Settings
+from tricorn.settings_loading import from_json, load_settings
 
 RUN_DIR = "TRICORN_RUN_DIR"
 """Environment variable that a manager gives to the gateways it starts."""
@@ -18,7 +19,7 @@ def settings() -> Settings:
     if given:
         written = Path(given) / "settings.json"
         if written.is_file():
-            return Settings(**json.loads(written.read_text()))
+            return from_json(written.read_text("utf-8"))
     return load_settings()
 
 

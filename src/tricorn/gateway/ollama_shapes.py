@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,11 +22,22 @@ def tags(models: Sequence[ModelInfo]) -> dict[str, Any]:
     return {"models": [_entry(model, ids) for model in models if model.fault is None]}
 
 
-def running(models: Sequence[ModelInfo]) -> dict[str, Any]:
-    """`/api/ps`: what is loaded. There is no `expires_at`: nothing is unloaded by the clock."""
+def is_running(model: ModelInfo) -> bool:
+    """It is loaded, and no adapter."""
+    return model.state in _LOADED and model.parent is None
+
+
+def running(models: Sequence[ModelInfo], expires: Mapping[str, float]) -> dict[str, Any]:
+    """`/api/ps`: what is loaded. expires: by id, the Unix seconds at which it is unloaded if nobody
+    uses it; the others are not unloaded by the clock."""
     ids = {model.id for model in models}
-    loaded = [model for model in models if model.state in _LOADED and model.parent is None]
-    return {"models": [_running(model, ids) for model in loaded]}
+    shapes = []
+    for model in filter(is_running, models):
+        shape = _running(model, ids)
+        if model.id in expires:
+            shape["expires_at"] = date(int(expires[model.id]))
+        shapes.append(shape)
+    return {"models": shapes}
 
 
 def shown(model: ModelInfo, template: str | None) -> dict[str, Any]:

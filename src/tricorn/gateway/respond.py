@@ -15,6 +15,7 @@ from tricorn.chat.response import Builder, Head, WholeBuilder, fingerprint, new_
 from tricorn.errors import InternalError, TricornError
 from tricorn.gateway import record, sse
 from tricorn.gateway.call import Answer, Ask, Call, no_check
+from tricorn.gateway.caller import turn_key
 from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.generation import Ended, Generation, Grown, Job, Leased, PromptTaken
 from tricorn.gateway.record import TRUNCATED_HEADER, Record
@@ -38,7 +39,7 @@ def whole(job: Job, make: Callable[[Head], WholeBuilder], *, prefix: str) -> Res
     """Wait for the whole answer. TricornError or ClientGone when there is none."""
     facts = record.current()
     facts.stream = False
-    generation = Generation(services(), job, _client_socket())
+    generation = Generation(services(), job, client_socket(), turn_key())
     maker = _Maker(make, prefix, facts)
     try:
         while True:
@@ -68,10 +69,10 @@ def stream(
     """
     facts = record.current()
     facts.stream = True
-    generation = Generation(services(), job, _client_socket())
+    generation = Generation(services(), job, client_socket(), turn_key())
     maker = _Maker(make, prefix, facts)
     pieces = _pieces(generation, maker, framing)
-    begun = _Begun(next(pieces), pieces)
+    begun = Begun(next(pieces), pieces)
     return Response(
         begun,
         mimetype=framing.mimetype,
@@ -82,7 +83,7 @@ def stream(
 def answered(ask: Ask) -> Answer:
     """Wait for the answer. TricornError or ClientGone when there is none."""
     facts = record.current()
-    call = Call(services(), ask, _client_socket())
+    call = Call(services(), ask, client_socket(), turn_key())
     try:
         while (answer := call.next()) is None:
             continue
@@ -92,12 +93,22 @@ def answered(ask: Ask) -> Answer:
     return answer
 
 
-def visited(model: str, check: Callable[[Granted], None] = no_check) -> Granted:
+def visited(
+    model: str, check: Callable[[Granted], None] = no_check, keep_alive_s: float | None = None
+) -> Granted:
     """Wait until the model is loaded. TricornError or ClientGone where that fails.
 
-    check: raises a RequestError for a model that will not do.
+    check: raises a RequestError for a model that will not do. keep_alive_s: as in `Acquire`.
     """
-    visit = Visit(services(), model, record.current().request_id, check, _client_socket())
+    visit = Visit(
+        services(),
+        model,
+        record.current().request_id,
+        check,
+        client_socket(),
+        key=turn_key(),
+        keep_alive_s=keep_alive_s,
+    )
     try:
         while (lease := visit.next()) is None:
             continue
@@ -106,7 +117,7 @@ def visited(model: str, check: Callable[[Granted], None] = no_check) -> Granted:
     return lease
 
 
-class _Begun:
+class Begun:
     """A stream whose first piece is already known. The server closes it, sent or not."""
 
     def __init__(self, first: bytes, rest: Iterator[bytes]) -> None:
@@ -151,7 +162,12 @@ def _pieces(generation: Generation, maker: _Maker[Any], framing: sse.Framing) ->
                 generation.committed = True
             if chunks or silent or ended:
                 begun = True
-                piece = framing.frame(chunks) if chunks or ended else framing.keep_alive
+                # From now on there is no status to be spoilt by telling why it takes so long.
+                generation.tells_progress = framing.tells_progress
+                if chunks or ended:
+                    piece = framing.frame(chunks)
+                else:
+                    piece = framing.silence(generation.progress())
                 if ended:
                     piece += framing.done
                 chunks.clear()
@@ -235,7 +251,7 @@ class _Maker(Generic[BuilderT]):
             self.facts.finish_reason = ",".join(reasons)
 
 
-def _client_socket() -> Any:
+def client_socket() -> Any:
     """The connection, where the server shows it: gunicorn, and werkzeug's own server."""
     environ = request.environ
     return environ.get("gunicorn.socket") or environ.get("werkzeug.socket")

@@ -8,15 +8,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
+import msgspec
 from flask import current_app
 
 from tricorn.config import Settings
 from tricorn.errors import ManagerUnavailable
-from tricorn.gateway import disconnect
+from tricorn.gateway import disconnect, pinned
 from tricorn.gateway.heartbeat import Heartbeat
-from tricorn.manager.protocol import Snapshot
+from tricorn.manager.protocol import Snapshot, Usage
 from tricorn.storage.responses import ResponseStore
 from tricorn.worker.client import EnginePool
 
@@ -34,11 +35,28 @@ class Manager(Protocol):
 
     def wait_connected(self, timeout_s: float) -> bool: ...
 
-    def acquire(self, model: str, request_id: str, inbox: SimpleQueue[object]) -> int: ...
+    def acquire(
+        self,
+        model: str,
+        request_id: str,
+        inbox: SimpleQueue[object],
+        *,
+        key: str = "",
+        prefix: tuple[int, ...] = (),
+        keep_alive_s: float | None = None,
+    ) -> int: ...
+
+    def order(self, command: str, arguments: dict[str, Any], inbox: SimpleQueue[object]) -> int: ...
 
     def withdraw(self, call: int) -> None: ...
 
     def release(self, lease: int, *, lost: bool = False) -> None: ...
+
+    def listen(self, inbox: SimpleQueue[object]) -> int: ...
+
+    def unlisten(self, ticket: int) -> None: ...
+
+    def report(self, usage: Usage) -> bool: ...
 
 
 class Services:
@@ -58,6 +76,7 @@ class Services:
         self._lock = threading.Lock()
         self._met_manager = False
         self._started_at = 0.0
+        self._spread: tuple[Snapshot | None, frozenset[str]] = (None, frozenset())
         self.on_start: Callable[[], None] = lambda: None
         """Called once in each process that serves."""
 
@@ -106,6 +125,11 @@ class Services:
         return self._manager
 
     def snapshot(self) -> Snapshot:
+        """As `everything`, with the models that the request being handled may see."""
+        snapshot = self.everything()
+        return msgspec.structs.replace(snapshot, models=pinned.seen(snapshot.models))
+
+    def everything(self) -> Snapshot:
         """The newest of what the manager pushed. ManagerUnavailable while not connected."""
         snapshot = self.manager.snapshot()
         if snapshot is None:
@@ -114,6 +138,22 @@ class Services:
                 retry_after_s=1,
             )
         return snapshot
+
+    def is_spread(self, model: str) -> bool:
+        """Whether several replicas serve it, so that it matters which one gets a request."""
+        snapshot = self.manager.snapshot()
+        if snapshot is None:
+            return False
+        known, names = self._spread
+        if known is not snapshot:
+            names = frozenset(
+                name
+                for info in snapshot.models
+                if info.replicas > 1
+                for name in (info.id, *info.aliases)
+            )
+            self._spread = snapshot, names
+        return model in names
 
 
 def _manager_client(run_dir: Path) -> Manager:

@@ -9,6 +9,7 @@ import orjson
 
 from tricorn.errors import TricornError
 from tricorn.gateway import error_shapes
+from tricorn.manager.protocol import Progress
 
 MIMETYPE = "text/event-stream"
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -26,9 +27,28 @@ class Framing:
     error: Callable[[TricornError], bytes]
     """What ends a stream that failed after it had begun."""
     keep_alive: bytes = KEEP_ALIVE
+    """What is sent when nothing has happened for a while."""
+    tells_progress: bool = True
+    """While a request waits for its model, that is a comment that says for what."""
     done: bytes = b""
     """What stands at the end of a stream that did not fail."""
     mimetype: str = MIMETYPE
+
+    def silence(self, progress: Progress | None) -> bytes:
+        """progress: where the request waits and it is known why."""
+        if progress is None or not self.tells_progress:
+            return self.keep_alive
+        return comment(progress)
+
+
+def comment(progress: Progress) -> bytes:
+    """For people who look at the stream; clients skip it."""
+    parts = [" ".join(progress.text.split())]
+    if progress.share is not None:
+        parts.append(f"{progress.share * 100:.0f} %")
+    if progress.eta_s is not None:
+        parts.append(f"about {max(1, round(progress.eta_s))} s left")
+    return f": {', '.join(parts)}\n\n".encode()
 
 
 def frame(chunks: list[bytes]) -> bytes:
@@ -74,10 +94,13 @@ def anthropic(request_id: str) -> Framing:
     def failed(error: TricornError) -> bytes:
         return events([orjson.dumps(error_shapes.anthropic(error, request_id))])
 
-    return Framing(events, failed, keep_alive=events([b'{"type":"ping"}']))
+    ping = events([b'{"type":"ping"}'])
+    return Framing(events, failed, keep_alive=ping, tells_progress=False)
 
 
 OPENAI = Framing(frame, error_event, done=DONE)
 """Of chat completions and completions."""
-OLLAMA = Framing(lines, error_line, keep_alive=b" ", mimetype="application/x-ndjson")
+OLLAMA = Framing(
+    lines, error_line, keep_alive=b" ", tells_progress=False, mimetype="application/x-ndjson"
+)
 """An empty line would be read as JSON; white space in front of the next object is a part of it."""

@@ -13,9 +13,10 @@ from tricorn.worker.client import EngineClient
 
 
 class Visit(Errand[Granted]):
-    """Its only event is the lease, which is given back already. sock: as in `Errand`.
+    """Its only event is the lease, which is given back already.
 
-    check: raises a RequestError for a model that will not do.
+    sock, key, keep_alive_s: as in `Errand`. check: raises a RequestError for a model that will not
+    do.
     """
 
     def __init__(
@@ -25,9 +26,12 @@ class Visit(Errand[Granted]):
         request_id: str,
         check: Callable[[Granted], None] = no_check,
         sock: Any = None,
+        *,
+        key: str = "",
+        keep_alive_s: float | None = None,
     ) -> None:
         self._check = check
-        super().__init__(services, model, request_id, sock)
+        super().__init__(services, model, request_id, sock, key=key, keep_alive_s=keep_alive_s)
 
     def _start(self, lease: Granted, engine: EngineClient) -> Granted:
         self._check(lease)

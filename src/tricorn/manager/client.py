@@ -1,4 +1,4 @@
-"""A gateway's side of the control socket: leases, and the newest snapshot.
+"""A gateway's side of the control socket: leases, orders, events, and the newest snapshot.
 
 Written on threading, socket and queue, so that gevent's monkey patching makes it cooperative, and
 tests run it with real threads. Nothing here waits for an answer: answers go into the queue that the
@@ -14,13 +14,23 @@ import queue
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from tricorn import logs
-from tricorn.errors import ManagerUnavailable, from_info
+from tricorn.errors import ManagerUnavailable, Overloaded, from_info
 from tricorn.manager import protocol
-from tricorn.manager.protocol import ClientMessage, Granted, Refused, Snapshot
+from tricorn.manager.protocol import (
+    ClientMessage,
+    Event,
+    Granted,
+    Progress,
+    Refused,
+    Snapshot,
+    Told,
+    Usage,
+)
 from tricorn.manager.run_directory import read_control
 from tricorn.wire import FrameError, FrameReader, connect, pack
 
@@ -28,6 +38,8 @@ CONNECT_TIMEOUT_S = 2.0
 FIRST_RETRY_S = 0.05
 LONGEST_RETRY_S = 1.0
 RECEIVE_BYTES = 64 * 1024
+MAX_EVENTS_BEHIND = 1000
+"""A listener that has so many events unread is told of no more."""
 
 log = logs.get("manager client")
 
@@ -45,6 +57,7 @@ class ManagerClient:
         self._waiting: dict[int, queue.SimpleQueue[object]] = {}
         self._granted: dict[int, int] = {}  # call → lease, until it is given back
         self._snapshot: Snapshot | None = None
+        self._listening: dict[int, queue.SimpleQueue[object]] = {}
 
         self._send_lock = threading.Lock()  # whole frames only
         self._calls = itertools.count(1)
@@ -75,11 +88,21 @@ class ManagerClient:
         """Whether there is a snapshot within `timeout_s`."""
         return self._connected.wait(timeout_s)
 
-    def acquire(self, model: str, request_id: str, inbox: queue.SimpleQueue[object]) -> int:
-        """Ask for a lease; returns the call's number at once.
+    def acquire(
+        self,
+        model: str,
+        request_id: str,
+        inbox: queue.SimpleQueue[object],
+        *,
+        key: str = "",
+        prefix: tuple[int, ...] = (),
+        keep_alive_s: float | None = None,
+    ) -> int:
+        """Ask for a lease, as `protocol.Acquire` has it; returns the call's number at once.
 
-        Later `inbox` gets `protocol.Granted`, or the TricornError why not: `ManagerUnavailable`
-        where there is no connection, or it is lost before the answer.
+        Later `inbox` gets `protocol.Granted`, and maybe `protocol.Progress` before, or the
+        TricornError why not: `ManagerUnavailable` where there is no connection, or it is lost
+        before the answer.
         """
         call = next(self._calls)
         with self._lock:
@@ -89,8 +112,54 @@ class ManagerClient:
         if sock is None:
             inbox.put(_unavailable())
         else:
-            self._send(sock, protocol.Acquire(call, model, request_id))
+            asked = protocol.Acquire(call, model, request_id, key, prefix, keep_alive_s)
+            self._send(sock, asked)
         return call
+
+    def order(
+        self, command: str, arguments: dict[str, Any], inbox: queue.SimpleQueue[object]
+    ) -> int:
+        """Give an order that `manager.orders` knows; returns the call's number at once.
+
+        Later `inbox` gets `protocol.Told`, and maybe `protocol.Progress` before, or the error why
+        not, as in `acquire`. `withdraw` ends it.
+        """
+        call = next(self._calls)
+        with self._lock:
+            sock = self._socket if self._snapshot is not None else None
+            if sock is not None:
+                self._waiting[call] = inbox
+        if sock is None:
+            inbox.put(_unavailable())
+        else:
+            self._send(sock, protocol.Order(call, command, arguments))
+        return call
+
+    def listen(self, inbox: queue.SimpleQueue[object]) -> int:
+        """Put every `protocol.Event` from now on into `inbox`; a ticket for `unlisten`.
+
+        A TricornError is the last that it gets: the connection was lost, or it had too many unread.
+        """
+        ticket = next(self._calls)
+        with self._lock:
+            if self._snapshot is not None:
+                self._listening[ticket] = inbox
+                return ticket
+        inbox.put(_unavailable())
+        return ticket
+
+    def unlisten(self, ticket: int) -> None:
+        """Harmless after the listening has ended."""
+        with self._lock:
+            self._listening.pop(ticket, None)
+
+    def report(self, usage: Usage) -> bool:
+        """Tell what was counted; False where it cannot be told now."""
+        with self._lock:
+            sock = self._socket if self._snapshot is not None else None
+        if sock is not None:
+            self._send(sock, usage)
+        return sock is not None
 
     def withdraw(self, call: int) -> None:
         """Don't wait for the answer any longer; gives back the lease where it was granted.
@@ -187,8 +256,29 @@ class ManagerClient:
                 inbox = self._waiting.pop(message.call, None)
             if inbox is not None:
                 inbox.put(from_info(message.error))
+        elif isinstance(message, Told):
+            with self._lock:
+                inbox = self._waiting.pop(message.call, None)
+            if inbox is not None:
+                inbox.put(message)
+        elif isinstance(message, Progress):
+            with self._lock:
+                inbox = self._waiting.get(message.call)
+            if inbox is not None:
+                inbox.put(message)
+        elif isinstance(message, Event):
+            self._tell(message)
         else:
             raise FrameError(f"a gateway is not sent {type(message).__name__}")
+
+    def _tell(self, event: Event) -> None:
+        with self._lock:
+            for ticket, inbox in list(self._listening.items()):
+                if inbox.qsize() < MAX_EVENTS_BEHIND:
+                    inbox.put(event)
+                else:
+                    del self._listening[ticket]
+                    inbox.put(Overloaded("too many events were not read", retry_after_s=1))
 
     def _lose(self, sock: socket.socket) -> None:
         self._connected.clear()
@@ -196,10 +286,11 @@ class ManagerClient:
             self._socket = None
             self._snapshot = None
             waiting, self._waiting = self._waiting, {}
+            listening, self._listening = self._listening, {}
             self._granted.clear()  # the manager took them back with the connection
         with self._send_lock:
             sock.close()
-        for inbox in waiting.values():
+        for inbox in (*waiting.values(), *listening.values()):
             inbox.put(_unavailable())
 
     def _send(self, sock: socket.socket, message: ClientMessage) -> None:

@@ -1,4 +1,4 @@
-"""The control socket: gateways ask for leases here, engine workers report here.
+"""The control socket: gateways ask for leases and give orders here, engine workers report here.
 
 What a connection held ends with it: a gateway's leases and waiting calls come back, a worker's
 replica is taken for lost. Nothing here waits for a peer: a client that doesn't read what it is sent
@@ -17,6 +17,7 @@ import msgspec
 
 from tricorn import logs
 from tricorn.manager import protocol
+from tricorn.manager.orders import Orders
 from tricorn.manager.pool import Pool
 from tricorn.manager.protocol import ManagerMessage, ModelInfo, Snapshot
 from tricorn.manager.replica import Replica
@@ -56,7 +57,9 @@ class _Connection:
 class _Gateway(_Connection):
     """A gateway worker; the holder of its leases."""
 
-    def answer(self, message: protocol.Granted | protocol.Refused) -> None:
+    def answer(
+        self, message: protocol.Granted | protocol.Refused | protocol.Progress | protocol.Told
+    ) -> None:
         self.send(message)
 
 
@@ -69,14 +72,21 @@ class ControlServer:
         *,
         status: Callable[[list[ModelInfo]], tuple[bool, str, str | None]],
         on_gateway: Callable[[int], None] = lambda pid: None,
+        orders: Orders | None = None,
+        on_usage: Callable[[protocol.Usage], None] = lambda usage: None,
+        marked: Callable[[list[ModelInfo]], list[ModelInfo]] = lambda models: models,
     ) -> None:
         """status: (ready, reason, default model) for snapshots. on_gateway: one has
-        connected; its pid."""
+        connected; its pid. orders: None: no order is known. on_usage: a gateway has counted.
+        marked: the models as snapshots are to have them."""
         self.secret = secrets.token_hex(32)
         self.address = ""
         self._pool = pool
         self._status = status
         self._on_gateway = on_gateway
+        self._orders = orders or Orders({})
+        self._on_usage = on_usage
+        self._marked = marked
         self._gateways: set[_Gateway] = set()
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -111,12 +121,18 @@ class ControlServer:
 
     def snapshot(self) -> Snapshot:
         """The state now; its version grows with every change."""
-        models = self._pool.models()
+        models = self._marked(self._pool.models())
         ready, reason, default_model = self._status(models)
         new = Snapshot(self._snapshot.version, models, ready, reason, default_model)
         if new != self._snapshot:
             self._snapshot = msgspec.structs.replace(new, version=new.version + 1)
         return self._snapshot
+
+    def broadcast(self, event: protocol.Event) -> None:
+        """Tell every gateway."""
+        frame = pack(protocol.encode(event))
+        for gateway in self._gateways:
+            gateway.send_packed(frame)
 
     def _push(self) -> None:
         self._push_timer = None
@@ -166,9 +182,22 @@ class ControlServer:
         try:
             while (message := await _read(reader)) is not None:
                 if isinstance(message, protocol.Acquire):
-                    self._pool.acquire(gateway, message.call, message.model, message.request_id)
+                    self._pool.acquire(
+                        gateway,
+                        message.call,
+                        message.model,
+                        message.request_id,
+                        key=message.key,
+                        prefix=message.prefix,
+                        keep_alive_s=message.keep_alive_s,
+                    )
                 elif isinstance(message, protocol.Withdraw):
                     self._pool.withdraw(gateway, message.call)
+                    self._orders.withdraw(gateway, message.call)
+                elif isinstance(message, protocol.Order):
+                    self._orders.take(gateway, message)
+                elif isinstance(message, protocol.Usage):
+                    self._on_usage(message)
                 elif isinstance(message, protocol.Release):
                     self._pool.release(gateway, message.lease, lost=message.lost)
                 else:
@@ -176,6 +205,7 @@ class ControlServer:
         finally:
             self._gateways.discard(gateway)
             self._pool.drop(gateway)
+            self._orders.drop(gateway)
             log.info("gateway gone", pid=pid)
 
     async def _serve_worker(
@@ -186,15 +216,7 @@ class ControlServer:
             raise ProtocolError(f"no replica {hello.replica!r} waits for a worker")
         try:
             while (message := await _read(reader)) is not None:
-                if isinstance(
-                    message,
-                    protocol.Loading
-                    | protocol.Ready
-                    | protocol.LoadFailed
-                    | protocol.Stats
-                    | protocol.Parked
-                    | protocol.Woken,
-                ):
+                if isinstance(message, protocol.WorkerMessage):
                     replica.received(message)
                 else:
                     raise ProtocolError(f"a worker does not send {type(message).__name__}")

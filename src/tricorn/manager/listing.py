@@ -8,14 +8,18 @@ from tricorn.engines.spec import ModelSpec
 from tricorn.errors import ModelNotFound
 from tricorn.manager import adapters
 from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.restarts import RestartHistory
 from tricorn.manager.served_model import ServedModel
 
 NAMES_SHOWN = 20
 
 
 class Listing:
-    def __init__(self) -> None:
+    def __init__(self, *, max_restarts: int, restart_window_s: float) -> None:
+        """As `restarts.RestartHistory`."""
+        self._bounds = (max_restarts, restart_window_s)
         self._models: dict[str, ServedModel] = {}
+        self._aliases: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._models.values())
@@ -23,15 +27,16 @@ class Listing:
     def __len__(self) -> int:
         return len(self._models)
 
-    def get(self, model_id: str) -> ServedModel | None:
-        return self._models.get(model_id)
+    def get(self, name: str) -> ServedModel | None:
+        """By id or alias."""
+        return self._models.get(name) or self._models.get(self._aliases.get(name, ""))
 
     def find(self, name: str) -> tuple[ServedModel | None, str | None]:
         """The model that a request's `model` names, and the adapter where it is `base:adapter`; an
         exact id goes before that."""
-        served = self._models.get(name)
+        served = self.get(name)
         if served is None and (found := adapters.split(name, self._spec)):
-            return self._models[found[0]], found[1]
+            return self.get(found[0]), found[1]
         return served, None
 
     def adopt(self, specs: Mapping[str, ModelSpec]) -> bool:
@@ -45,18 +50,22 @@ class Listing:
         for model_id, spec in specs.items():
             known = self._models.get(model_id)
             if known is None:
-                self._models[model_id] = ServedModel(spec)
+                self._models[model_id] = self._made(spec)
                 changed = True
             elif known.spec != spec:
                 known.adopt(spec)
                 changed = True
-                if known.replica is None:
-                    known.failure, known.failures = None, 0
+        # The first one has an alias, and an id goes before every alias.
+        self._aliases = {
+            alias: model_id
+            for model_id, spec in reversed(list(specs.items()))
+            for alias in spec.aliases
+        }
         return changed
 
     def forget_unlisted(self, served: ServedModel) -> None:
         """Drop it where the catalog has it no more and nothing is left of it."""
-        if not served.listed and served.replica is None and not served.waiting:
+        if not (served.listed or served.replicas or served.waiting):
             del self._models[served.spec.id]
 
     def infos(self) -> list[ModelInfo]:
@@ -76,6 +85,10 @@ class Listing:
         there = f"there are: {shown}" if names else "there are none at all"
         return ModelNotFound(f"the model {name!r} does not exist; {there}", param="model")
 
-    def _spec(self, model_id: str) -> ModelSpec | None:
-        served = self._models.get(model_id)
+    def _spec(self, name: str) -> ModelSpec | None:
+        served = self.get(name)
         return served.spec if served is not None else None
+
+    def _made(self, spec: ModelSpec) -> ServedModel:
+        max_restarts, window_s = self._bounds
+        return ServedModel(spec, RestartHistory(max_restarts=max_restarts, window_s=window_s))

@@ -3,37 +3,38 @@
 All of it runs on the event loop, in short steps that never wait. Whatever happens (a request, a
 lease given back, a replica's change, a timer) ends in `_pump`, which brings the pool from any state
 to the next: it grants what can be granted, gives up calls that waited too long, and starts and ends
-replicas. Loads are single-flight because a model has one place for a replica, and fair because
-calls are granted first come first.
+replicas. Loads are single-flight because only the pump starts them, for all that wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import secrets
+import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from tricorn import logs
-from tricorn.engines.spec import Adapter, ModelSpec
+from tricorn.engines.spec import ModelSpec
 from tricorn.errors import (
-    EngineLost,
+    Conflict,
     ModelLoadFailed,
     Overloaded,
+    ServiceError,
     ShuttingDown,
     TricornError,
     UnsupportedParameter,
 )
-from tricorn.manager import adapters
+from tricorn.manager import adapters, model_status, waiting
+from tricorn.manager.calls import Call, Holder, Lease
+from tricorn.manager.housekeeping import Housekeeper
+from tricorn.manager.leases import Leases
 from tricorn.manager.listing import Listing
+from tricorn.manager.memory_books import MemoryBooks
 from tricorn.manager.places import MakeReplica, Places
-from tricorn.manager.protocol import Granted, ModelInfo, Refused
+from tricorn.manager.pool_bounds import Bounds, Limits
+from tricorn.manager.protocol import ModelInfo, Refused
 from tricorn.manager.replica import Replica
-from tricorn.manager.served_model import Call, Holder, Lease, ServedModel
-
-PATIENCE_S = 2.0
-"""How long a model in use may keep a waiting one out before it takes no new requests."""
-DEFAULT_RETRY_S = 5.0
+from tricorn.manager.served_model import ServedModel
 
 log = logs.get("pool")
 
@@ -41,36 +42,28 @@ log = logs.get("pool")
 class Pool:
     def __init__(
         self,
+        models: Listing,
+        books: MemoryBooks,
         *,
         scan: Callable[[], Mapping[str, ModelSpec]],
         make_replica: MakeReplica,
-        max_models: int,
-        max_parked: int,
-        max_waiting: int,
-        max_wait_s: float,
+        limits: Limits,
+        bounds: Bounds,
         on_change: Callable[[], None],
-        patience_s: float = PATIENCE_S,
     ) -> None:
         """scan: the catalog's; blocks, so it is called in a thread. on_change: for snapshots."""
+        self.limits = limits
+        self._models = models
+        self._books = books
         self._scan = scan
-        self._max_waiting = max_waiting
-        self._max_wait_s = max_wait_s
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
-        self._models = Listing()
         self._places = Places(
-            self._models,
-            make_replica=make_replica,
-            max_models=max_models,
-            max_parked=max_parked,
-            patience_s=patience_s,
-            on_change=self._replica_changed,
+            models, books, bounds, make_replica=make_replica, on_change=self._replica_changed
         )
+        self._keeper = Housekeeper(models, books, refuse=self._refuse, unload=self._unload_all)
         self._calls: dict[tuple[Holder, int], Call | Lease] = {}
-        self._leases: dict[int, Lease] = {}
-        # From a random start: a gateway that gives back a lease of the manager before this one
-        # must not hit one of ours.
-        self._lease_numbers = itertools.count(secrets.randbits(40) << 20)
+        self._leases = Leases()
         self._unknown: list[Call] = []
         self._scanning: asyncio.Task[None] | None = None
         self._woken = False
@@ -78,17 +71,29 @@ class Pool:
         self._closing: ShuttingDown | None = None
         self._idle: asyncio.Future[None] | None = None
 
-    # --- what gateways ask --------------------------------------------------------------------
+    # --- what gateways ask ----------------------------------------------------------------------
 
-    def acquire(self, holder: Holder, number: int, model: str, request_id: str) -> None:
-        """Ask for a lease; `holder.answer` is called with it, or with the refusal, now or later."""
-        call = Call(holder, number, model, request_id, self._loop.time())
+    def acquire(
+        self,
+        holder: Holder,
+        number: int,
+        model: str,
+        request_id: str,
+        *,
+        key: str = "",
+        prefix: tuple[int, ...] = (),
+        keep_alive_s: float | None = None,
+    ) -> None:
+        """Ask for a lease; `holder.answer` is called with it, or with the refusal, now or later,
+        and meanwhile with progress. The rest is as in `protocol.Acquire`."""
+        now = self._loop.time()
+        call = Call(holder, number, model, request_id, now, key, prefix, keep_alive_s)
         self._calls[holder, number] = call
         if self._closing is not None:
             self._refuse(call, self._closing)
         elif self._resolve(call):
             self._admit(call)
-        elif len(self._unknown) >= max(self._max_waiting, 1):
+        elif len(self._unknown) >= max(self.limits.max_waiting, 1):
             self._refuse(call, Overloaded("too many requests for unknown models", retry_after_s=1))
         else:  # the file may have been dropped in just now
             self._unknown.append(call)
@@ -102,7 +107,7 @@ class Pool:
         elif found is not None:
             found.over = True
             if found.served is not None:
-                found.served.waiting.pop(found, None)
+                found.served.waiting.remove(found)
             self.wake()
 
     def release(self, holder: Holder, lease_number: int, *, lost: bool = False) -> None:
@@ -110,16 +115,13 @@ class Pool:
 
         lost: the replica's data socket broke; it is checked before it is leased again.
         """
-        lease = self._leases.get(lease_number)
-        if lease is None or lease.call.holder is not holder:
+        lease = self._leases.take_back(holder, lease_number, self._loop.time())
+        if lease is None:
             return
-        del self._leases[lease_number]
         self._calls.pop((holder, lease.call.number), None)
-        lease.replica.leases -= 1
-        lease.served.last_used = self._loop.time()
         if lost:
             lease.replica.check()
-            if lease.replica is lease.served.replica:
+            if lease.replica.name in lease.served.replicas:
                 lease.served.wanted = True  # if it is dead it was in use
         self.wake()
 
@@ -128,10 +130,10 @@ class Pool:
         for key in [key for key in self._calls if key[0] is holder]:
             self.withdraw(holder, key[1])
 
-    # --- what the service asks ----------------------------------------------------------------
+    # --- what people and the service ask --------------------------------------------------------
 
     def adopt(self, specs: Mapping[str, ModelSpec]) -> None:
-        """Take over what the catalog found. Loaded models are left as they are."""
+        """Take over what the catalog found; what runs is replaced where it has changed."""
         if self._models.adopt(specs):
             self.wake()
 
@@ -142,17 +144,45 @@ class Pool:
 
     def preload(self, model_id: str) -> None:
         """Load a model that nobody waits for, if there is a place free."""
-        served = self._models.get(model_id)
-        assert served is not None, "the service picks it from the catalog"
-        served.wanted = True
+        self._known(model_id).wanted = True
+        self.wake()
+
+    def unload(self, model_id: str, *, force: bool = False) -> asyncio.Future[None]:
+        """Unload it, once its requests are done, or at once with `force`; done when its processes
+        are gone. ModelNotFound; Conflict for a pinned one without `force`."""
+        served = self._known(model_id)
+        if served.spec.serving.pinned and not force:
+            raise Conflict(f"the model {model_id} is pinned; unload it with force", param="model")
+        log.info("unloading as asked", model=model_id, force=force)
+        if force:
+            gone = ServiceError(f"the model {model_id} was unloaded")
+            for call in list(served.waiting):
+                self._refuse(call, gone)
+        done = self._unload_all(served, force=force)
+        self.wake()
+        return done
+
+    def retry(self, model_id: str) -> None:
+        """Forget what has failed: its next load may begin at once. ModelNotFound."""
+        self._known(model_id).forgive()
+        self.wake()
+
+    def status(self, model_id: str) -> dict[str, Any]:
+        """All there is to know of a model and its replicas, for JSON. ModelNotFound."""
+        return model_status.of(self._known(model_id), self._books, self._loop.time())
+
+    def configure(self, limits: Limits, bounds: Bounds) -> None:
+        """Go by these from now on."""
+        self.limits, self._places.bounds = limits, bounds
         self.wake()
 
     def models(self) -> list[ModelInfo]:
         """Every model and every adapter, by id; where both have the same one, the model."""
         return self._models.infos()
 
-    def model(self, model_id: str) -> ServedModel | None:
-        return self._models.get(model_id)
+    def model(self, name: str) -> ServedModel | None:
+        """By id or alias."""
+        return self._models.get(name)
 
     def replica(self, name: str) -> Replica | None:
         """The replica of that name, while its process lives."""
@@ -163,7 +193,8 @@ class Pool:
 
     def close(self) -> None:
         """Take no more requests; those that wait are refused, those that run go on."""
-        self._closing = ShuttingDown("Tricorn is shutting down", retry_after_s=DEFAULT_RETRY_S)
+        retry_s = waiting.DEFAULT_RETRY_S
+        self._closing = ShuttingDown("Tricorn is shutting down", retry_after_s=retry_s)
         for found in [found for found in self._calls.values() if isinstance(found, Call)]:
             self._refuse(found, self._closing)
         self._on_change()
@@ -184,7 +215,13 @@ class Pool:
         """End every replica now."""
         self._places.kill()
 
-    # --- inside -------------------------------------------------------------------------------
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _known(self, name: str) -> ServedModel:
+        served = self._models.get(name)
+        if served is None:
+            raise self._models.not_found(name)
+        return served
 
     async def _rescan(self) -> None:
         calls: list[Call] = []
@@ -218,31 +255,33 @@ class Pool:
         self._resolve(call)
         served = call.served
         now = self._loop.time()
-        if served is None or not (served.listed or served.replica):
+        if served is None or not (served.listed or served.replicas):
             self._refuse(call, self._models.not_found(call.model))
-        elif served.spec.fault is not None and served.replica is None:
+        elif served.spec.fault is not None and not served.replicas:
             fault = f"the model {call.model} cannot be loaded: {served.spec.fault}"
             self._refuse(call, ModelLoadFailed(fault))
         elif call.adapter is not None and (unable := adapters.engine_fault(served.spec)):
             self._refuse(call, UnsupportedParameter(unable, param="model"))
         elif (refusal := served.refusal(now)) is not None:
             self._refuse(call, refusal)
-        elif served.is_leasable() and not served.waiting:
-            self._serve(served, call)
-        elif len(served.waiting) >= self._max_waiting:
+        elif not served.waiting and self._serve(served, call):
+            pass
+        elif len(served.waiting) >= self.limits.max_waiting:
             # Where none may wait, the refused ones still bring the model in for later ones.
-            served.wanted = served.wanted or not served.waiting
+            served.wanted = served.wanted or not (served.waiting or served.is_leasable())
             self.wake()
-            text = f"{len(served.waiting)} requests are waiting for the model {call.model} already"
-            self._refuse(call, Overloaded(text, retry_after_s=served.load_s or DEFAULT_RETRY_S))
+            self._refuse(call, waiting.full(served, call.model, now))
         else:
-            served.waiting[call] = None
+            served.waiting.push(call, call.key)
             self.wake()
 
     def _serve(self, served: ServedModel, call: Call) -> bool:
-        """Grant, or refuse; False where it waits on, for the model to be loaded anew."""
-        replica = served.replica
-        assert replica is not None
+        """Grant, or refuse; False where it has to wait."""
+        if self.limits.max_requests is not None and len(self._leases) >= self.limits.max_requests:
+            return False
+        replica = served.choose_replica(call.prefix)
+        if replica is None:
+            return False
         assert replica.loaded is not None
         adapter = None
         if call.adapter is not None:
@@ -255,67 +294,61 @@ class Pool:
                     self._refuse(call, adapters.refusal(call.model, adapter, replica.loaded))
                     return True
                 log.info("loading anew for an adapter", model=served.spec.id, adapter=adapter.name)
-                served.waiting[call] = None
-                self._places.unload(served)
+                self._places.unload(replica)
                 return False
-        served.waiting.pop(call, None)
-        self._grant(served, call, adapter)
-        return True
-
-    def _grant(self, served: ServedModel, call: Call, adapter: Adapter | None) -> None:
-        replica = served.replica
-        assert replica is not None
-        assert replica.loaded is not None
-        lease = Lease(next(self._lease_numbers), call, served, replica)
+        if served.waiting.peek() is call:
+            served.waiting.pop()
         call.over = True
-        replica.leases += 1
-        served.last_used = self._loop.time()
-        self._leases[lease.number] = self._calls[call.holder, call.number] = lease
-        call.holder.answer(
-            Granted(
-                call=call.number,
-                lease=lease.number,
-                address=replica.address,
-                secret=replica.data_secret,
-                model_id=call.model,
-                model=replica.loaded,
-                adapter=adapter,
-            )
-        )
+        lease, granted = self._leases.grant(served, replica, call, adapter, self._loop.time())
+        self._calls[call.holder, call.number] = lease
+        self._books.note_used(served.spec.id)
+        call.holder.answer(granted)
+        return True
 
     def _refuse(self, call: Call, error: TricornError) -> None:
         call.over = True
         self._calls.pop((call.holder, call.number), None)
         if call.served is not None:
-            call.served.waiting.pop(call, None)
+            call.served.waiting.remove(call)
         call.holder.answer(Refused(call.number, error.info()))
+
+    def _refuse_all(self, served: ServedModel, error: TricornError) -> None:
+        for call in list(served.waiting):
+            self._refuse(call, error)
+
+    def _unload_all(self, served: ServedModel, *, force: bool = False) -> asyncio.Future[None]:
+        """End all its replicas; done when they are gone."""
+        served.wanted, served.keep_alive_s = False, None
+        replicas = list(served.replicas.values())
+        for replica in replicas:
+            if force:
+                replica.stop()
+            elif not replica.is_leaving() or replica.is_parked():
+                self._places.unload(replica)
+        return asyncio.ensure_future(_all_ended(replicas))
 
     def _replica_changed(self, replica: Replica) -> None:
         served = self._models.get(replica.spec.id)
         assert served is not None, "a model is kept as long as it has a replica"
         now = self._loop.time()
         if replica.gone:
-            self._places.gone(replica)
-            if served.replica is replica:
-                served.replica = None
-                self._models.forget_unlisted(served)
+            self._places.gone(served, replica)
+            self._models.forget_unlisted(served)
         elif replica.state == "READY":
             served.note_ready(replica, now)
+            self._places.ready(served, replica)
+        elif replica.state == "PARKED":
+            self._places.parked(replica)
         elif replica.state == "FAILED":
             served.note_failed(replica, now)
             if replica.failed_loading and self._places.unload_parked():
                 # What they still held of the device may be what was missing: once more, at once.
                 served.wanted, served.retry_at = True, now
-            elif replica.failed_loading and replica.failure is not None:
-                for call in list(served.waiting):
-                    self._refuse(call, self._told(served, now))
+            elif not served.is_leasable() and served.is_hopeless():
+                self._refuse_all(served, served.told(now))
         self.wake()
 
-    def _told(self, served: ServedModel, now: float) -> TricornError:
-        failure = served.failure or EngineLost(f"the model {served.spec.id} failed")
-        return type(failure)(failure.message, retry_after_s=round(served.retry_at - now, 1))
-
-    # --- the pump -----------------------------------------------------------------------------
+    # --- the pump -------------------------------------------------------------------------------
 
     def wake(self) -> None:
         """Run the pump once, soon, however often this is called before."""
@@ -327,21 +360,19 @@ class Pool:
         self._woken = False
         now = self._loop.time()
         due: list[float] = []
-        for served in self._models:
-            self._expire(served, now, due)
+        for served in sorted(self._models, key=_waits_since):
             if served.is_leasable():
                 served.wanted = False
-                for call in list(served.waiting):
-                    if not self._serve(served, call):
-                        break
-            elif (
-                served.replica and served.replica.state == "DRAINING" and not served.replica.leases
-            ):
-                served.replica.leave()
+            self._serve_waiting(served)
+            self._keeper.give_up(served, self.limits.max_wait_s, now, due)
+            for replica in served.replicas.values():
+                if replica.state == "DRAINING" and not replica.leases:
+                    self._places.leave(replica)
         if self._closing is None:
-            ask_again = self._places.arrange(now)
-            if ask_again is not None:
-                due.append(ask_again)
+            self._keeper.expire(now, due)
+            if self._keeper.refuse_what_has_no_room(self._places.arrange(now, due), now, due):
+                self.wake()
+            self._keeper.tell_progress(now, due)
         elif self._idle is not None and not self._leases and not self._idle.done():
             self._idle.set_result(None)
         if self._timer is not None:
@@ -349,12 +380,17 @@ class Pool:
         self._timer = self._loop.call_at(min(due), self.wake) if due else None
         self._on_change()
 
-    def _expire(self, served: ServedModel, now: float, due: list[float]) -> None:
-        """Give up calls that waited too long; the oldest stands first."""
-        for call in list(served.waiting):
-            deadline = call.since + self._max_wait_s
-            if deadline > now:
-                due.append(deadline)
+    def _serve_waiting(self, served: ServedModel) -> None:
+        while (call := served.waiting.peek()) is not None:
+            if not self._serve(served, call):
                 return
-            text = f"no place for the model {call.model} came free within {self._max_wait_s:g} s"
-            self._refuse(call, Overloaded(text, retry_after_s=DEFAULT_RETRY_S))
+
+
+async def _all_ended(replicas: list[Replica]) -> None:
+    for replica in replicas:
+        await replica.ended()
+
+
+def _waits_since(served: ServedModel) -> float:
+    oldest = served.waiting.oldest()
+    return math.inf if oldest is None else oldest.since

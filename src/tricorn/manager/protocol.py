@@ -59,6 +59,10 @@ class ModelInfo(msgspec.Struct, frozen=True, array_like=True):
     """As `ModelSpec.estimate`."""
     aliases: tuple[str, ...] = ()
     """As `ModelSpec.aliases`."""
+    instance_of: str | None = None
+    """A named instance, which no list of models shows: the model whose files it has."""
+    replicas: int = 1
+    """How many it may have at once."""
 
     @property
     def trouble(self) -> str | None:
@@ -129,10 +133,21 @@ class Woken(msgspec.Struct, frozen=True, tag="woken"):
     """`Wake` was done: all is as after `Ready`, but no prefix is cached."""
 
 
+class CanaryDone(msgspec.Struct, frozen=True, tag="canary_done"):
+    """The answer to `Canary`."""
+
+    error: ErrorInfo | None = None
+    """Why nothing came of it."""
+
+
 class Stats(msgspec.Struct, frozen=True, tag="stats"):
-    """An engine worker's current figures, about once a second while they change."""
+    """An engine worker's current figures, every second: also its sign of life."""
 
     stats: EngineStats
+
+
+WorkerMessage = Loading | Ready | LoadFailed | Parked | Woken | CanaryDone | Stats
+"""What an engine worker says after its `Hello`."""
 
 
 class Order(msgspec.Struct, frozen=True, tag="order"):
@@ -145,9 +160,27 @@ class Order(msgspec.Struct, frozen=True, tag="order"):
     arguments: dict[str, Any] = {}
 
 
+class Usage(msgspec.Struct, frozen=True, tag="usage"):
+    """A gateway's count of the requests that have ended since it last said so."""
+
+    requests: int
+    failed: int
+    """Of them, with a status of 500 or above."""
+    seconds: float
+    """That they took, together."""
+    prompt_tokens: int
+    completion_tokens: int
+
+    def plus(self, other: Usage) -> Usage:
+        """Both together."""
+        names = self.__struct_fields__
+        return Usage(*(getattr(self, name) + getattr(other, name) for name in names))
+
+
 ClientMessage = (
     Hello
     | Order
+    | Usage
     | Acquire
     | Withdraw
     | Release
@@ -157,6 +190,7 @@ ClientMessage = (
     | Stats
     | Parked
     | Woken
+    | CanaryDone
 )
 
 # --- from the manager -------------------------------------------------------------------------
@@ -199,6 +233,8 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """Of the work, 0 to 1; None: unknown."""
     eta_s: float | None = None
     """Seconds that it will probably take from now."""
+    data: dict[str, Any] = {}
+    """Of an order that tells more: JSON values."""
 
 
 class Told(msgspec.Struct, frozen=True, tag="told"):
@@ -239,8 +275,22 @@ class Wake(msgspec.Struct, frozen=True, tag="wake"):
     """To a parked engine worker: be as before. Answered by `Woken`."""
 
 
+class Canary(msgspec.Struct, frozen=True, tag="canary"):
+    """To an engine worker: generate one token, to show that it can. Answered by `CanaryDone`."""
+
+
 ManagerMessage = (
-    Snapshot | Granted | Refused | Progress | Told | Event | Stop | DropAdapter | Park | Wake
+    Snapshot
+    | Granted
+    | Refused
+    | Progress
+    | Told
+    | Event
+    | Stop
+    | DropAdapter
+    | Park
+    | Wake
+    | Canary
 )
 
 encode = msgspec.msgpack.Encoder().encode

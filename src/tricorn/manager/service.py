@@ -3,8 +3,8 @@
     start:  port free? → run directory → catalog → control socket → gateway, default model
     stop:   gateway takes no more → leases come back (at most DRAIN_TIMEOUT_S) → gateway, engines
 
-A first SIGTERM or SIGINT stops in that order, a second one ends everything at once. Signal handlers
-only enqueue.
+A first SIGTERM or SIGINT stops in that order, a second one ends everything at once. SIGHUP, and a
+change of `.env` or tricorn.yaml, has the settings read again.
 """
 
 from __future__ import annotations
@@ -16,28 +16,43 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tricorn import logs
 from tricorn.config import Settings
 from tricorn.engines.spec import ModelSpec
 from tricorn.errors import StartupError
+from tricorn.file_stamps import Stamps
 from tricorn.hardware import facts
 from tricorn.hardware.choice import Preferences, choose_engine, require_possible
-from tricorn.manager.announcement import announcement
+from tricorn.manager import available, memory_budget, stop_signals
+from tricorn.manager.announcement import announcement, base_url
 from tricorn.manager.catalog import Catalog
 from tricorn.manager.control import ControlServer
+from tricorn.manager.default_choice import pick_default, readiness
+from tricorn.manager.desk import Desk, one_at_a_time
+from tricorn.manager.events import Events
 from tricorn.manager.gateway_process import GatewayProcess, check_port
+from tricorn.manager.guard import Supervision
+from tricorn.manager.hangup import Terminal
+from tricorn.manager.ledger import Ledger
+from tricorn.manager.listing import Listing
+from tricorn.manager.memory_books import MemoryBooks
+from tricorn.manager.overrides import Overrides
 from tricorn.manager.placement import LocalPlacement
 from tricorn.manager.pool import Pool
+from tricorn.manager.pool_bounds import bounds_of, limits_of
 from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.reloading import ReadSettings, Reloading
 from tricorn.manager.replica import Replica
 from tricorn.manager.run_directory import SETTINGS_FILE, RunDirectory
+from tricorn.manager.systemd import Systemd
+from tricorn.storage.manager_memory import ManagerMemory
 
 RESCAN_S = 3.0
 """How soon a model file that is put into the folder appears in the list by itself."""
-REPEAT_S = 0.5
-"""A signal so soon after the first one is the same wish: timeout(1) and wrappers such as `uv run`
-signal both the process and its group."""
+ENDING_S = 30.0
+"""What processes may take to end once requests have."""
 FORCED = 130
 """Exit code after a second signal, as shells have it for Ctrl-C."""
 
@@ -57,6 +72,8 @@ def run(
     engine_python: Callable[[str], Path],
     with_gateway: bool = True,
     announce: Announce = say,
+    read_settings: ReadSettings | None = None,
+    files: Stamps | None = None,
 ) -> int:
     """Serve until a signal; the exit code. StartupError where it cannot start.
 
@@ -64,36 +81,32 @@ def run(
 
     engine_python: the Python executable of an engine's environment; called before each load.
     announce: gets what people want to see at start, once it can be used.
+    read_settings: for a reload; files: whose change is one, as they were when they were read.
     """
     if with_gateway:
         check_port(settings.host, settings.port)
     machine = facts.detect(engines_dir=settings.engines_dir, folder=settings.data_dir)
     # An impossible wish is an error of the start.
     require_possible(machine, Preferences(settings.inference_engine, settings.device_type))
-    catalog = Catalog(settings, functools.partial(choose_engine, machine), machine)
-    specs = catalog.scan()
-    default_model = pick_default(settings, specs)
     with RunDirectory.open(settings.runtime_dir()) as run_dir:
-        service = Service(settings, run_dir, catalog, default_model, machine, engine_python)
-        return asyncio.run(service.main(specs, with_gateway=with_gateway, announce=announce))
-
-
-def pick_default(settings: Settings, specs: dict[str, ModelSpec]) -> str | None:
-    """The model to load at start; None where there is none that could be. StartupError where the
-    one that was asked for is not there or broken."""
-    wanted = settings.default_model
-    if wanted is None:
-        return next((spec.id for spec in specs.values() if spec.fault is None), None)
-    spec = specs.get(wanted)
-    if spec is None:
-        there = ", ".join(specs) or "none"
-        raise StartupError(
-            f"the model {wanted!r} does not exist; there are: {there}"
-            f" (looked for in {settings.model_base_path})"
+        remembered = ManagerMemory(settings.data_dir)
+        overrides = Overrides(remembered)
+        choose = functools.partial(choose_engine, machine)
+        catalog = Catalog(settings, choose, machine, overrides.entries)
+        specs = catalog.scan()
+        default_model = pick_default(settings, specs)
+        service = Service(
+            settings,
+            run_dir,
+            catalog,
+            default_model,
+            machine,
+            engine_python,
+            remembered,
+            overrides,
         )
-    if spec.fault is not None:
-        raise StartupError(f"the model {wanted} cannot be loaded: {spec.fault}")
-    return wanted
+        service.reload_by(read_settings, files or {})
+        return asyncio.run(service.main(specs, with_gateway=with_gateway, announce=announce))
 
 
 class Service:
@@ -107,6 +120,8 @@ class Service:
         default_model: str | None,
         machine: facts.Facts,
         engine_python: Callable[[str], Path],
+        remembered: ManagerMemory,
+        overrides: Overrides,
     ) -> None:
         self._settings = settings
         self._run_dir = run_dir
@@ -114,31 +129,56 @@ class Service:
         self._default = default_model
         self._machine = machine
         self._engine_python = engine_python
+        self._remembered = remembered
+        self._overrides = overrides
         self._shutting_down = False
         self._announced = True  # nothing is announced before `main` has set all up
         self._gateway_connected = False
+        self._terminal = Terminal()
+        self._systemd = Systemd.from_environment(os.environ)
+        self.reload_by(None, {})
+
+    def reload_by(self, read: ReadSettings | None, files: Stamps) -> None:
+        """How settings are read again. Before `main`."""
+        self._reloading = Reloading(self._settings, read, self._take_over, files)
 
     async def main(
         self, specs: dict[str, ModelSpec], *, with_gateway: bool, announce: Announce
     ) -> int:
         signals: asyncio.Queue[int] = asyncio.Queue()
-        _on_signals(signals)
+        stop_signals.listen(signals)
         self._announce = announce
         self._with_gateway = with_gateway
         self._unix = self._use_unix_sockets()
+        self._available = available.of_machine(self._machine)
+        self._books = self._make_books()
+        self._events = Events()
+        scan = one_at_a_time(self._catalog.scan)
         self._pool = Pool(
-            scan=self._catalog.scan,
+            Listing(
+                max_restarts=self._settings.max_restarts,
+                restart_window_s=self._settings.restart_window_s,
+            ),
+            self._books,
+            scan=scan,
             make_replica=self._make_replica,
-            max_models=self._settings.max_concurrent_models or sys.maxsize,
-            max_parked=self._settings.max_parked_models,
-            max_waiting=self._settings.max_waiting,
-            max_wait_s=self._settings.max_wait_s,
+            limits=limits_of(self._settings),
+            bounds=bounds_of(self._settings),
             on_change=self._changed,
         )
         self._pool.adopt(specs)
-        self._control = ControlServer(
-            self._pool, status=self._status, on_gateway=self._on_gateway_connected
+        self._desk = Desk(
+            lambda: self._settings, self._pool, scan, self._overrides, self._events, self._reload
         )
+        self._control = ControlServer(
+            self._pool,
+            status=self._status,
+            on_gateway=self._on_gateway_connected,
+            orders=self._desk.orders,
+            on_usage=self._desk.usage.add,
+            marked=self._desk.marked,
+        )
+        self._events.publish = self._control.broadcast
         await self._control.open(self._run_dir.path / "control.sock" if self._unix else None)
         self._placement = self._make_placement()
         self._run_dir.write(SETTINGS_FILE, self._settings.model_dump_json())
@@ -149,19 +189,27 @@ class Service:
         self._changed()
         if self._default is not None:
             self._pool.preload(self._default)
+        for spec in specs.values():
+            if spec.serving.preload and spec.fault is None:
+                self._pool.preload(spec.id)
         try:
             return await self._serve(signals)
         finally:
             self._pool.close()
+            await self._desk.close()
             await self._pool.stop()
             await self._control.close()
-            _ignore_signals()
+            self._remembered.close()
+            stop_signals.ignore()
 
     async def _serve(self, signals: asyncio.Queue[int]) -> int:
         """Until a signal, or until the gateway turns out to be hopeless."""
         loop = asyncio.get_running_loop()
+        if sys.platform != "win32":
+            loop.add_signal_handler(signal.SIGHUP, self._hung_up, signals)
         gateway = loop.create_task(self._gateway.run()) if self._gateway else None
         rescanning = loop.create_task(self._rescan())
+        self._watching = loop.create_task(self._systemd.watch())
         first = loop.create_task(signals.get())
         await asyncio.wait({first, gateway} if gateway else {first}, return_when="FIRST_COMPLETED")
         rescanning.cancel()
@@ -169,7 +217,7 @@ class Service:
             first.cancel()
             assert gateway is not None
             await gateway  # it has failed, and raises here
-        second = loop.create_task(_second(signals))
+        second = loop.create_task(stop_signals.second(signals))
         draining = loop.create_task(self._drain(gateway))
         await asyncio.wait({second, draining}, return_when="FIRST_COMPLETED")
         if draining.done():
@@ -185,8 +233,10 @@ class Service:
     async def _drain(self, gateway: asyncio.Task[None] | None) -> None:
         """Let running requests finish, then end everything."""
         log.info("stopping", leases=self._pool.lease_count())
+        self._systemd.stopping(self._settings.drain_timeout_s + ENDING_S)
         self._shutting_down = True
         self._pool.close()
+        self._desk.stop()
         if self._gateway is not None and gateway is not None:
             self._gateway.stop()  # it waits for its requests itself, as long as it may
             await asyncio.shield(gateway)
@@ -206,7 +256,54 @@ class Service:
     async def _rescan(self) -> None:
         while True:
             await asyncio.sleep(RESCAN_S)
+            self._reloading.look()
             self._pool.rescan()
+
+    # --- settings that change -----------------------------------------------------------------
+
+    def reload(self) -> dict[str, Any]:
+        """Read the settings again, and take over what can change while Tricorn runs: as
+        `Reloading.reload`."""
+        with self._systemd.reloading():
+            return self._reloading.reload()
+
+    async def _reload(self) -> dict[str, Any]:
+        """As `reload`; when it returns, the models on disk have been looked at as well."""
+        told = self.reload()
+        await self._desk.refresh()
+        return told
+
+    def _hung_up(self, signals: asyncio.Queue[int]) -> None:
+        if self._terminal.has_gone():
+            signals.put_nowait(signal.SIGTERM)
+        else:
+            self.reload()
+
+    def _take_over(self, settings: Settings, changed: list[str]) -> None:
+        """Running models are left alone, but for those whose own settings have changed."""
+        require_possible(
+            self._machine, Preferences(settings.inference_engine, settings.device_type)
+        )
+        if "default_model" in changed:
+            self._default = self._other_default(settings)
+        self._settings = settings
+        if "log_level" in changed:
+            logs.set_level(settings.log_level)
+            self._placement.log_level = settings.log_level
+        self._catalog.configure(settings)
+        self._ledger.set_budget(self._budget())
+        self._pool.configure(limits_of(settings), bounds_of(settings))
+        self._run_dir.write(SETTINGS_FILE, settings.model_dump_json())
+        self._pool.rescan()
+        self._changed()
+
+    def _other_default(self, settings: Settings) -> str | None:
+        wanted = settings.default_model
+        if wanted is None or wanted in settings.models:
+            return wanted
+        if (served := self._pool.model(wanted)) is not None:
+            return served.spec.id
+        raise StartupError(f"default_model: the model {wanted!r} does not exist")
 
     # --- parts --------------------------------------------------------------------------------
 
@@ -220,6 +317,25 @@ class Service:
                 " shorter one, or TRANSPORT=tcp"
             )
         return False
+
+    def _budget(self) -> dict[str, int]:
+        budget = memory_budget.budget(
+            self._machine,
+            max_cpu=self._settings.max_cpu_memory,
+            max_gpu=self._settings.max_gpu_memory,
+        )
+        log.info("memory for models", **budget)
+        return budget
+
+    def _make_books(self) -> MemoryBooks:
+        self._ledger = Ledger(self._budget(), self._available)
+        return MemoryBooks(
+            self._ledger,
+            self._machine,
+            self._remembered,
+            self._available,
+            on_change=lambda: self._pool.wake(),
+        )
 
     def _make_placement(self) -> LocalPlacement:
         return LocalPlacement(
@@ -241,7 +357,11 @@ class Service:
             spec,
             self._placement,
             load_timeout_s=self._settings.load_timeout_s,
+            supervision=Supervision(
+                self._settings.canary_interval_s, self._settings.hang_timeout_s
+            ),
             on_change=on_change,
+            on_state=self._events.replica_state,
         )
 
     # --- what others are told -----------------------------------------------------------------
@@ -261,6 +381,7 @@ class Service:
         self._control.push_soon()
         if not self._announced and self._is_up():
             self._announced = True
+            self._systemd.ready(f"Serving at {base_url(self._settings)}")
             self._announce(
                 announcement(
                     self._settings,
@@ -279,44 +400,3 @@ class Service:
     def _model_info(self) -> ModelInfo | None:
         served = self._pool.model(self._default) if self._default is not None else None
         return served.info() if served is not None else None
-
-
-def readiness(models: list[ModelInfo], default_model: str | None) -> tuple[bool, str]:
-    """Whether a request could be served now, and why not."""
-    if any(model.state == "READY" for model in models):
-        return True, "ready"
-    default = next((model for model in models if model.id == default_model), None)
-    if default is not None and default.state in ("LOADING", "FAILED"):
-        reason = default.trouble or f"the model {default.id} is loading"
-        return False, reason
-    if not any(model.fault is None for model in models):
-        return False, "there is no model that could be served"
-    return True, "models are loaded when they are asked for"
-
-
-def _ignore_signals() -> None:
-    """What is left is to remove files and to exit; no impatient signal shall stop that half-way."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if sys.platform != "win32":
-            loop.remove_signal_handler(number)
-        signal.signal(number, signal.SIG_IGN)
-
-
-async def _second(signals: asyncio.Queue[int]) -> None:
-    loop = asyncio.get_running_loop()
-    first_at = loop.time()
-    await signals.get()
-    while loop.time() - first_at < REPEAT_S:
-        await signals.get()
-
-
-def _on_signals(queue: asyncio.Queue[int]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if sys.platform == "win32":
-            signal.signal(
-                number, lambda got, _: loop.call_soon_threadsafe(queue.put_nowait, int(got))
-            )
-        else:
-            loop.add_signal_handler(number, queue.put_nowait, int(number))

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tricorn.engines.request import Image, SamplingParams
 from tricorn.schemas.cells import ForTemplate, Needs, OfThoughts, OfTools, Within, Without
-from tricorn.schemas.fields import Boolean, Integer, JsonObject
+from tricorn.schemas.fields import Boolean, Integer, JsonObject, KeepAlive
 from tricorn.schemas.messages import (
     FOREIGN_PARTS,
     AssistantMessage,
@@ -77,6 +77,7 @@ class ChatRequest(GenerationRequest):
     """None: as `continue_final_message` needs it."""
     continue_final_message: Boolean = False
     truncation: Truncation = "disabled"
+    keep_alive: KeepAlive | None = None
 
     @model_validator(mode="after")
     def _chat_fields_agree(self) -> Self:

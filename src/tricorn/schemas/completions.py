@@ -10,7 +10,15 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tricorn.engines.request import SamplingParams
 from tricorn.schemas.cells import Needs, Within
-from tricorn.schemas.fields import Boolean, Integer, String, bad_value, to_int, wrong_type
+from tricorn.schemas.fields import (
+    Boolean,
+    Integer,
+    KeepAlive,
+    String,
+    bad_value,
+    to_int,
+    wrong_type,
+)
 from tricorn.schemas.parameters import COMPLETIONS, Rule
 from tricorn.schemas.sampling import GenerationRequest, across
 from tricorn.worker.protocol import FillPrompt, Prompt, TextPrompt, TokenPrompt
@@ -57,6 +65,7 @@ class CompletionRequest(GenerationRequest):
     logprobs: Integer | None = Field(None, ge=0, le=5)
     best_of: Integer | None = Field(None, ge=1, le=128)
     suffix: Annotated[String, Needs("fill_in_middle", ("",))] = ""
+    keep_alive: KeepAlive | None = None
 
     @model_validator(mode="after")
     def _completion_fields_agree(self) -> Self:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from tricorn.schemas.cells import Shortened
-from tricorn.schemas.fields import Integer, String
+from tricorn.schemas.fields import Integer, KeepAlive, String
 from tricorn.schemas.inputs import TextsOrTokens
 from tricorn.schemas.parameters import EMBEDDINGS, Rule
 from tricorn.schemas.request import RequestModel
@@ -22,6 +22,7 @@ class EmbeddingRequest(RequestModel):
     input: TextsOrTokens
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Annotated[Integer | None, Shortened()] = Field(None, ge=1, lt=2**31)
+    keep_alive: KeepAlive | None = None
 
     def prompts(self) -> list[TextPrompt | TokenPrompt]:
         return [

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from tricorn.quantities import seconds
+
 MAX_STOPS = 16
 MAX_NESTING = 64
 """Levels of JSON inside a value that is handed on whole; templates and msgpack recurse into it."""
@@ -97,6 +99,16 @@ def to_number(value: object) -> float:
     if not math.isfinite(value):
         raise bad_value("must be a finite number")
     return float(value)
+
+
+def to_keep_alive(value: object) -> float:
+    """As `quantities.seconds`, with errors of requests."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise wrong_type("a number of seconds or a duration such as '5m'", value)
+    try:
+        return seconds(value if isinstance(value, str) else to_number(value))
+    except ValueError as error:
+        raise bad_value(str(error)) from error
 
 
 def to_bool(value: object) -> bool:
@@ -193,6 +205,8 @@ def _token_ids(value: object) -> list[int]:
 
 Integer = Annotated[int, BeforeValidator(to_int)]
 Number = Annotated[float, BeforeValidator(to_number)]
+KeepAlive = Annotated[float, BeforeValidator(to_keep_alive)]
+"""Seconds; FOREVER for ever."""
 Boolean = Annotated[bool, BeforeValidator(to_bool)]
 String = Annotated[str, BeforeValidator(to_str)]
 JsonObject = Annotated[dict[str, Any], BeforeValidator(_object)]

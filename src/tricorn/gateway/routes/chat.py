@@ -29,6 +29,7 @@ def create() -> Response:
         call.sampling(),
         priority=call.priority,
         prompt_logprobs=call.prompt_logprob_count(),
+        keep_alive_s=call.keep_alive,
     )
     if call.stream:
         return respond.stream(

@@ -26,6 +26,7 @@ def create() -> Response:
         echo=call.echo,
         priority=call.priority,
         prompt_logprobs=call.prompt_logprob_count(),
+        keep_alive_s=call.keep_alive,
     )
     if call.stream:
         return respond.stream(

@@ -33,6 +33,7 @@ def create() -> Response:
             facts.request_id,
             lambda number: Embed(number, facts.request_id, prompts, call.dimensions),
             check,
+            call.keep_alive,
         )
     )
     parts = [part for part in answer.parts if isinstance(part, Vectors)]

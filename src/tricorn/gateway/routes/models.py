@@ -37,19 +37,20 @@ def show(model_id: str) -> Response:
 @bp.get("/v1/models/<path:model_id>/capabilities")
 @bp.get("/v1/models/<path:model_id>/capabilities/")
 def table(model_id: str) -> Response:
+    return respond.json(capability_table(_find(model_id)))
+
+
+def capability_table(model: ModelInfo) -> dict[str, Any]:
     """What becomes of each parameter on each endpoint, with this model."""
-    model = _find(model_id)
     facts = _facts(model)
-    return respond.json(
-        {
-            "object": "model.capabilities",
-            "id": model.id,
-            "engine": model.engine,
-            "loaded": facts is not None,
-            "dialect": _dialect(facts),
-            "endpoints": msgspec.to_builtins(capabilities.table(facts)),
-        }
-    )
+    return {
+        "object": "model.capabilities",
+        "id": model.id,
+        "engine": model.engine,
+        "loaded": facts is not None,
+        "dialect": _dialect(facts),
+        "endpoints": msgspec.to_builtins(capabilities.table(facts)),
+    }
 
 
 def _to_anthropic() -> bool:

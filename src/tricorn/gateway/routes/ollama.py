@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,13 +11,13 @@ from flask import Blueprint, Response
 from tricorn.chat.choice import ToolUse
 from tricorn.chat.ollama import answers
 from tricorn.chat.ollama.times import Stopwatch
-from tricorn.errors import UnsupportedParameter
-from tricorn.gateway import images, record, respond, sse
+from tricorn.gateway import images, pinned, record, respond, sse
 from tricorn.gateway.abilities import must_generate
 from tricorn.gateway.generation import Job
 from tricorn.gateway.incoming import parse
 from tricorn.gateway.ollama_checks import must_answer, must_hold
 from tricorn.gateway.ollama_names import meant
+from tricorn.gateway.ordering import ordered
 from tricorn.gateway.services import services
 from tricorn.manager.protocol import Granted
 from tricorn.schemas.ollama.request import (
@@ -55,6 +56,7 @@ def _answer(
         [call.engine_prompt(images.load(call.image_urls(), services().settings))],
         call.sampling(),
         check=partial(must_answer, call, plain=plain),
+        keep_alive_s=call.keep_alive,
     )
     options: dict[str, Any] = {
         "model": call.model,
@@ -75,23 +77,22 @@ def stopwatch() -> Stopwatch:
 
 
 def _load(call: OllamaGeneration, wording: answers.Wording) -> Response:
-    """Ollama's way to load a model before it is needed: a request with nothing to answer."""
-    must_load(call)
-
     def check(lease: Granted) -> None:
         must_generate(lease)
         must_hold(call, lease)
 
-    respond.visited(meant(call.model), check)
-    said = answers.Said()
-    return respond.json(answers.answer(call.model, wording, said, done_reason="load"))
+    reason = load_or_unload(call, check)
+    return respond.json(answers.answer(call.model, wording, answers.Said(), done_reason=reason))
 
 
-def must_load(call: OllamaRequest) -> None:
-    """Of a request with nothing to answer."""
+def load_or_unload(call: OllamaRequest, check: Callable[[Granted], None]) -> str:
+    """What a request with nothing to answer asks for; which of the two it was.
+
+    To load the model before it is needed, or not to keep it. check: as in `respond.visited`.
+    """
+    model = meant(call.model)
     if call.keep_alive == 0:
-        raise UnsupportedParameter(
-            "'keep_alive': 0 with nothing to answer asks to unload the model, which this version "
-            "of Tricorn does by itself when another model needs the place.",
-            param="keep_alive",
-        )
+        ordered("unload", model=pinned.wanted(model))
+        return "unload"
+    respond.visited(model, check, call.keep_alive)
+    return "load"

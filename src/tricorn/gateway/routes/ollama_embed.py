@@ -12,7 +12,7 @@ from tricorn.gateway.call import Ask
 from tricorn.gateway.incoming import parse
 from tricorn.gateway.ollama_checks import must_hold
 from tricorn.gateway.ollama_names import meant
-from tricorn.gateway.routes.ollama import must_load, stopwatch
+from tricorn.gateway.routes.ollama import load_or_unload, stopwatch
 from tricorn.manager.protocol import Granted
 from tricorn.schemas.ollama.models import OllamaEmbed, OllamaEmbeddings
 from tricorn.schemas.ollama.request import OllamaRequest
@@ -63,6 +63,7 @@ def _vectors(
             facts.request_id,
             lambda number: Embed(number, facts.request_id, prompts, dimensions),
             check,
+            call.keep_alive,
         )
     )
     parts = [part for part in answer.parts if isinstance(part, Vectors)]
@@ -71,10 +72,8 @@ def _vectors(
 
 
 def _load(call: OllamaRequest) -> None:
-    must_load(call)
-
     def check(lease: Granted) -> None:
         must_embed(lease)
         must_hold(call, lease)
 
-    respond.visited(meant(call.model), check)
+    load_or_unload(call, check)

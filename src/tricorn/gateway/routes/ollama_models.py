@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 from flask import Blueprint, Response, request
 
 from tricorn import __version__
 from tricorn.errors import ModelNotFound, UnsupportedParameter
-from tricorn.gateway import ollama_shapes, respond
+from tricorn.gateway import ollama_shapes, pinned, respond
 from tricorn.gateway.incoming import parse
 from tricorn.gateway.ollama_names import resolve
+from tricorn.gateway.ordering import ordered
 from tricorn.gateway.services import services
 from tricorn.manager.protocol import ModelInfo
 from tricorn.schemas.ollama.models import OllamaShow
@@ -31,7 +35,14 @@ def tags() -> Response:
 
 @bp.get("/api/ps")
 def running() -> Response:
-    return respond.json(ollama_shapes.running(services().snapshot().models))
+    models = services().snapshot().models
+    expires = {}
+    for model in filter(ollama_shapes.is_running, models):
+        with contextlib.suppress(ModelNotFound):  # gone meanwhile
+            left_s = ordered("status", model=pinned.wanted(model.id))["expires_in_s"]
+            if left_s is not None:
+                expires[model.id] = time.time() + left_s
+    return respond.json(ollama_shapes.running(models, expires))
 
 
 @bp.post("/api/show")
@@ -45,11 +56,9 @@ def show() -> Response:
     return respond.json(ollama_shapes.shown(model, template))
 
 
-@bp.post("/api/pull")
 @bp.post("/api/create")
 @bp.post("/api/copy")
 @bp.post("/api/push")
-@bp.delete("/api/delete")
 def not_done() -> Response:
     raise UnsupportedParameter(
         f"{request.path} is not supported by this version of Tricorn: models are files and folders "

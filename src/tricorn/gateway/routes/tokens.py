@@ -42,6 +42,7 @@ def tokenize() -> Response:
         add_special=call.add_special_tokens,
         pieces=call.return_token_strs,
         max_tokens=call.token_limit() if isinstance(call, TokenizeChatRequest) else None,
+        keep_alive_s=call.keep_alive if isinstance(call, TokenizeChatRequest) else None,
     )
     pieces = tokens.pieces
     strings = None if pieces is None else [piece.decode("utf-8", "replace") for piece in pieces]
@@ -79,6 +80,7 @@ def render() -> Response:
         add_special=False,
         pieces=False,
         max_tokens=call.token_limit(),
+        keep_alive_s=call.keep_alive,
     )
     return respond.json(
         {
@@ -102,7 +104,13 @@ def _chat(call: ChatRequest) -> ChatPrompt:
 
 
 def tokenized(
-    model: str, prompt: Prompt, *, add_special: bool, pieces: bool, max_tokens: int | None
+    model: str,
+    prompt: Prompt,
+    *,
+    add_special: bool,
+    pieces: bool,
+    max_tokens: int | None,
+    keep_alive_s: float | None = None,
 ) -> tuple[str, LoadedModel, Tokenized]:
     """The model's id, the model and what it makes of the prompt."""
     facts = record.current()
@@ -112,6 +120,7 @@ def tokenized(
             model,
             request_id,
             lambda number: Tokenize(number, request_id, prompt, add_special, pieces, max_tokens),
+            keep_alive_s=keep_alive_s,
         )
     )
     (tokens,) = answer.parts

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainValidator
+from pydantic import PlainValidator
 
 from tricorn.engines.request import Constraint
-from tricorn.quantities import seconds
 from tricorn.schemas.constraints import schema_text
-from tricorn.schemas.fields import bad_value, to_number, wrong_type
+from tricorn.schemas.fields import bad_value, wrong_type
 
 EFFORTS = ("low", "medium", "high", "max")
-
-
-def _keep_alive(value: object) -> float:
-    """As `quantities.seconds`, with errors of requests."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise wrong_type("a number of seconds or a duration such as '5m'", value)
-    try:
-        return seconds(value if isinstance(value, str) else to_number(value))
-    except ValueError as error:
-        raise bad_value(str(error)) from error
 
 
 def _think(value: object) -> bool | str:
@@ -44,6 +33,5 @@ def _format(value: object) -> Constraint | None:
     return Constraint("json_schema", schema_text(value), "format")
 
 
-KeepAlive = Annotated[float, BeforeValidator(_keep_alive)]
 Think = Annotated[bool | str, PlainValidator(_think)]
 Format = Annotated[Constraint | None, PlainValidator(_format)]

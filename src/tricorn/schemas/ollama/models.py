@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from tricorn.schemas.cells import NoEffect, Shortened
 from tricorn.schemas.fields import Boolean, Integer, String
 from tricorn.schemas.inputs import Texts
+from tricorn.schemas.management import Name
 from tricorn.schemas.ollama.request import OllamaRequest
 from tricorn.schemas.parameters import Hint, Inert, Rule
 from tricorn.schemas.request import RequestModel
@@ -45,3 +46,22 @@ class OllamaShow(RequestModel):
     }
 
     model: String = Field(min_length=1)
+
+
+class OllamaPull(RequestModel):
+    aliases: ClassVar[Mapping[str, str]] = {"name": "model"}
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "insecure": Inert((False,)),
+        "username": Inert(("",)),
+        "password": Inert(("",)),
+    }
+
+    model: Name
+    """A hub's id: ORG/NAME or hf.co/ORG/NAME, with or without :QUANTISATION."""
+    stream: Boolean = True
+
+
+class OllamaDelete(RequestModel):
+    aliases: ClassVar[Mapping[str, str]] = {"name": "model"}
+
+    model: Name

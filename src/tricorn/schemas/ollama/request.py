@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from tricorn.engines.request import Constraint, Image, SamplingParams
-from tricorn.schemas.cells import ByTemplate, Needs, NoEffect, OfTools, Thinks, Within
-from tricorn.schemas.fields import Boolean, Integer, String, across
-from tricorn.schemas.ollama.fields import Format, KeepAlive, Think
+from tricorn.schemas.cells import ByTemplate, Needs, OfTools, Thinks, Within
+from tricorn.schemas.fields import Boolean, Integer, KeepAlive, String, across
+from tricorn.schemas.ollama.fields import Format, Think
 from tricorn.schemas.ollama.messages import Message, content_with_images, image_urls, template_forms
 from tricorn.schemas.ollama.options import Options
 from tricorn.schemas.parameters import Inert, Rule
@@ -35,8 +35,7 @@ class OllamaRequest(RequestModel):
 
     model: String = Field(min_length=1)
     options: Options = Field(default_factory=lambda: Options.model_validate({}))
-    keep_alive: Annotated[KeepAlive | None, NoEffect()] = None
-    """Seconds. A hint: when a model is unloaded is the manager's own business."""
+    keep_alive: KeepAlive | None = None
 
     def unknown_inside(self) -> list[str]:
         return [f"options.{name}" for name in self.options.unknown()]

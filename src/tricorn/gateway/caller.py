@@ -1,0 +1,21 @@
+"""Whose request it is, as the manager is told for its turns."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from flask import request
+
+KEY_HEADERS = ("Authorization", "x-api-key")
+NO_ADDRESS = "local"
+"""On a unix socket. Behind a proxy all callers without keys are one: the proxy."""
+
+
+def turn_key() -> str:
+    """The same for all requests with the same API key, whichever way it is sent, or else from the
+    same address. It tells nothing of the API key."""
+    for name in KEY_HEADERS:
+        sent = request.headers.get(name, "").removeprefix("Bearer ").strip()
+        if sent:
+            return f"key-{blake2b(sent.encode(), digest_size=8, person=b'turns').hexdigest()}"
+    return request.remote_addr or NO_ADDRESS

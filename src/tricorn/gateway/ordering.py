@@ -1,0 +1,131 @@
+"""Orders to the manager, from a route: waited for, or streamed with the progress that they make.
+
+A client that hangs up withdraws its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from queue import SimpleQueue
+from typing import Any
+
+import orjson
+from flask import Response
+
+from tricorn.errors import TricornError
+from tricorn.gateway import record, respond, sse
+from tricorn.gateway.disconnect import GONE
+from tricorn.gateway.errors import ClientGone
+from tricorn.gateway.heartbeat import SILENCE
+from tricorn.gateway.record import Record
+from tricorn.gateway.services import Services, services
+from tricorn.manager.protocol import Progress, Told
+
+
+class Ordering:
+    """One order. Whoever creates it closes it, whatever happened.
+
+    sock: the client's connection, where the server gives it; watched until `close`.
+    """
+
+    def __init__(
+        self, services: Services, command: str, arguments: dict[str, Any], sock: Any = None
+    ) -> None:
+        self._services = services
+        self._manager = services.manager
+        self._inbox: SimpleQueue[object] = SimpleQueue()
+        self._ticket = None if sock is None else services.watcher.watch(sock, self._inbox)
+        self._pulse = services.heartbeat.watch(self._inbox)
+        self._call: int | None = self._manager.order(command, arguments, self._inbox)
+
+    def next(self) -> Told | Progress | None:
+        """What happens next; None when nothing does for as long as a stream may be silent.
+
+        ClientGone when the client has left; TricornError when the order was refused.
+        """
+        arrived = self._inbox.get()
+        if arrived is SILENCE:
+            return None
+        self._pulse.alive = True
+        if arrived is GONE:
+            raise ClientGone
+        if isinstance(arrived, TricornError):
+            self._call = None
+            raise arrived
+        if isinstance(arrived, Told):
+            self._call = None
+        assert isinstance(arrived, Told | Progress)
+        return arrived
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        if self._ticket is not None:
+            self._services.watcher.unwatch(self._ticket)
+            self._ticket = None
+        self._services.heartbeat.forget(self._pulse)
+        if self._call is not None:
+            call, self._call = self._call, None
+            self._manager.withdraw(call)
+
+
+def ordered(command: str, **arguments: Any) -> dict[str, Any]:
+    """The answer, waited for. TricornError or ClientGone when there is none."""
+    ordering = Ordering(services(), command, arguments, respond.client_socket())
+    try:
+        while not isinstance(event := ordering.next(), Told):
+            continue
+        return event.result
+    finally:
+        ordering.close()
+
+
+def streamed(command: str, **arguments: Any) -> Response:
+    """Server-sent events: each progress, the answer at the end, `[DONE]`.
+
+    TricornError or ClientGone where it is refused before the first of them.
+    """
+    facts = record.current()
+    facts.stream = True
+    ordering = Ordering(services(), command, arguments, respond.client_socket())
+    pieces = _pieces(ordering, facts)
+    begun = respond.Begun(next(pieces), pieces)
+    return Response(begun, mimetype=sse.MIMETYPE, headers=sse.HEADERS)
+
+
+def _pieces(ordering: Ordering, facts: Record) -> Iterator[bytes]:
+    """What to write, piece by piece. Raises only before the first piece."""
+    begun = False
+    try:
+        while True:
+            event = ordering.next()
+            match event:
+                case Told(result=result):
+                    yield sse.frame([orjson.dumps(result)]) + sse.DONE
+                    return
+                case Progress():
+                    yield sse.frame([orjson.dumps(progress(event))])
+                case None:
+                    yield sse.KEEP_ALIVE
+            begun = True
+    except TricornError as error:
+        if not begun:
+            raise
+        facts.error, facts.message = error.code, error.message
+        yield sse.error_event(error)
+    except ClientGone:
+        facts.error = "client_gone"
+        if not begun:
+            raise
+    finally:
+        ordering.close()
+
+
+def progress(event: Progress) -> dict[str, Any]:
+    """How a stream tells it."""
+    return {
+        "object": "progress",
+        "status": event.text,
+        "progress": event.share,
+        "eta_s": event.eta_s,
+        **event.data,
+    }

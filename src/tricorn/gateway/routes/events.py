@@ -1,0 +1,113 @@
+"""`GET /v1/events`: what happens to models, as server-sent events.
+
+Each has its number for `id`; a client that comes back with the last one it saw (`Last-Event-ID`,
+which browsers send by themselves, or `?after=`) is told what it has missed, as far as the manager
+still knows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from queue import SimpleQueue
+from typing import Any
+
+import msgspec
+import orjson
+from flask import Blueprint, Response, request
+
+from tricorn.errors import InvalidRequest, TricornError
+from tricorn.gateway import record, respond, sse
+from tricorn.gateway.disconnect import GONE
+from tricorn.gateway.heartbeat import SILENCE
+from tricorn.gateway.ordering import ordered
+from tricorn.gateway.services import Services, services
+from tricorn.manager.protocol import Event
+
+bp = Blueprint("events", __name__)
+
+LAST = "manager.stopping"
+"""As `manager.events` has it; a stream that went on would keep this process from ending."""
+BEGIN = b"retry: 1000\n\n"
+"""After so many milliseconds a client that was cut off comes back."""
+
+
+@bp.get("/v1/events")
+def stream() -> Response:
+    """Until the client leaves."""
+    after = _after()
+    record.current().stream = True
+    listener = _Listener(services(), respond.client_socket())
+    try:
+        # What happens meanwhile comes by both ways, and is known by its number.
+        missed = [] if after is None else ordered("events.recent", after=after)["events"]
+    except BaseException:
+        listener.close()
+        raise
+    pieces = listener.pieces([msgspec.convert(one, Event) for one in missed])
+    begun = respond.Begun(next(pieces), pieces)
+    return Response(begun, mimetype=sse.MIMETYPE, headers=sse.HEADERS)
+
+
+class _Listener:
+    def __init__(self, services: Services, sock: Any) -> None:
+        self._services = services
+        self._inbox: SimpleQueue[object] = SimpleQueue()
+        self._ticket = None if sock is None else services.watcher.watch(sock, self._inbox)
+        self._pulse = services.heartbeat.watch(self._inbox)
+        self._listening = services.manager.listen(self._inbox)
+
+    def pieces(self, missed: list[Event]) -> Iterator[bytes]:
+        try:
+            yield BEGIN
+            for event in missed:
+                yield _frame(event)
+            last = missed[-1].number if missed else 0
+            while True:
+                arrived = self._inbox.get()
+                if arrived is SILENCE:
+                    yield sse.KEEP_ALIVE
+                    continue
+                self._pulse.alive = True
+                if isinstance(arrived, TricornError):
+                    yield sse.error_event(arrived)
+                    return
+                if arrived is GONE:
+                    return
+                if isinstance(arrived, Event) and arrived.number > last:
+                    yield _frame(arrived)
+                    if arrived.kind == LAST:
+                        return
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        if self._ticket is not None:
+            self._services.watcher.unwatch(self._ticket)
+            self._ticket = None
+        self._services.heartbeat.forget(self._pulse)
+        self._services.manager.unlisten(self._listening)
+
+
+def _frame(event: Event) -> bytes:
+    ours = {
+        "object": "event",
+        "id": event.number,
+        "time": event.time,
+        "kind": event.kind,
+        "model": event.model or None,
+    }
+    shape = ours | {name: value for name, value in event.data.items() if name not in ours}
+    return b"id: %d\n" % event.number + sse.frame([orjson.dumps(shape)])
+
+
+def _after() -> int | None:
+    given = request.headers.get("Last-Event-ID") or request.args.get("after")
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) < 19):
+        raise InvalidRequest(
+            f"Invalid value for 'after': must be the id of an event, got {given[:32]!r}.",
+            param="after",
+        )
+    return int(given)

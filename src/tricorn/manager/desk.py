@@ -1,0 +1,100 @@
+"""The manager's desk: what carries out gateways' orders, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Mapping
+
+from tricorn.config import Settings
+from tricorn.engines.spec import ModelSpec
+from tricorn.hub.environment import of_pull
+from tricorn.manager.downloads import Downloads
+from tricorn.manager.events import STOPPING, Events
+from tricorn.manager.instances import Instances
+from tricorn.manager.model_orders import ModelOrders
+from tricorn.manager.orders import Orders
+from tricorn.manager.overrides import Overrides
+from tricorn.manager.pool import Pool
+from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.pull_orders import PullOrders
+from tricorn.manager.service_orders import Reload, ServiceOrders
+from tricorn.manager.system_figures import SystemFigures
+from tricorn.manager.usage import UsageTotals
+
+Scan = Callable[[], Mapping[str, ModelSpec]]
+
+PULL_LOG = "pulls.log"
+
+
+class Desk:
+    """settings: those that hold now. scan: as the pool's, and safe to be called beside it."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        pool: Pool,
+        scan: Scan,
+        overrides: Overrides,
+        events: Events,
+        reload: Reload,
+    ) -> None:
+        self._pool = pool
+        self._scan = scan
+        self._events = events
+        self.usage = UsageTotals()
+        own = settings()
+        self._downloads = Downloads(
+            lambda: settings().model_base_path,
+            environment=lambda: of_pull(settings(), os.environ),
+            log_file=own.log_dir / PULL_LOG,
+            rescan=self.refresh,
+        )
+        models = ModelOrders(pool, overrides, self.refresh, settings, events)
+        self._instances = Instances(pool, overrides, models, self.refresh, settings, events)
+        figures = SystemFigures(pool.models, self.usage)
+        self.orders = Orders(
+            models.commands()
+            | self._instances.commands()
+            | PullOrders(self._downloads).commands()
+            | ServiceOrders(figures, events, reload).commands()
+        )
+        self._watching = asyncio.get_running_loop().create_task(self._instances.watch())
+
+    async def refresh(self) -> Mapping[str, ModelSpec]:
+        """Scan now, and have the pool take over what was found."""
+        specs = await asyncio.to_thread(self._scan)
+        self._pool.adopt(specs)
+        return specs
+
+    def marked(self, models: list[ModelInfo]) -> list[ModelInfo]:
+        """The models as gateways are told of them; also what changed of them is told here."""
+        marked = self._instances.marked(models)
+        self._events.listing(model for model in marked if model.instance_of is None)
+        return marked
+
+    def stop(self) -> None:
+        """Refuse orders, end those that are carried out."""
+        self.orders.close()
+        self._events.emit(STOPPING)
+
+    async def close(self) -> None:
+        """After `stop`, or in its place."""
+        self.orders.close()
+        self._watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._watching
+        await self._downloads.close()
+
+
+def one_at_a_time(scan: Scan) -> Scan:
+    """The same, for several threads."""
+    lock = threading.Lock()
+
+    def locked() -> Mapping[str, ModelSpec]:
+        with lock:
+            return scan()
+
+    return locked
