@@ -409,6 +409,11 @@ async def test_instances_have_a_maximum(folder: Path) -> None:
         ({"model": "a", "name": ".."}, InvalidRequest, "name"),
         ({"model": "a", "params": {"context_length": -1}}, InvalidRequest, "params.context_length"),
         ({"model": "a", "params": {"mmproj": "/etc/passwd"}}, NotAllowed, "params.mmproj"),
+        (
+            {"model": "a", "params": {"trust_remote_code": True}},
+            NotAllowed,
+            "params.trust_remote_code",
+        ),
         ({"model": "a", "params": {"load_error": "it is broken"}}, TricornError, None),
     ],
 )
@@ -490,6 +495,12 @@ async def test_allowed_paths(folder: Path) -> None:
         outside = {"engine": "fake", "engine_args": {"files": [{"mmproj": "/etc/passwd"}]}}
         refused = await customer.refusal("load", model="n", settings=outside)
         assert (type(refused), refused.param) == (NotAllowed, "engine_args.files[0].mmproj")
+        foreign = {"engine": "fake", "engine_args": {"speculative_config": {"Worker-Cls": "os"}}}
+        refused = await customer.refusal("load", model="n", settings=foreign)
+        expected = (NotAllowed, "engine_args.speculative_config.Worker-Cls")
+        assert (type(refused), refused.param) == expected
+        harmless = {"engine": "fake", "engine_args": {"trust_remote_code": False}}
+        await customer.order("load", model="n", settings=harmless)
 
 
 @on_loop

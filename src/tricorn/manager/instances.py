@@ -27,6 +27,7 @@ from tricorn.errors import (
     TooManyRequests,
     TricornError,
 )
+from tricorn.manager import foreign_code
 from tricorn.manager.events import Events
 from tricorn.manager.model_orders import ModelOrders, Models, Refresh
 from tricorn.manager.orders import Command, Result, Tell
@@ -211,6 +212,7 @@ class Instances:
         own = {name: value for name, value in order.params.items() if name in OWN}
         of_engine = {name: value for name, value in order.params.items() if name not in OWN}
         Roots.of(self._settings()).check_arguments(of_engine, param="params")
+        foreign_code.refuse(of_engine, param="params")
         entry = self._overrides.entries(self._settings()).get(model)
         inherited: dict[str, Any] = {}
         if entry is not None:

@@ -21,7 +21,7 @@ from tricorn.errors import (
     TricornError,
     from_info,
 )
-from tricorn.manager import deletion
+from tricorn.manager import deletion, foreign_code
 from tricorn.manager.calls import Holder
 from tricorn.manager.events import Events
 from tricorn.manager.orders import Command, Result, Tell
@@ -263,6 +263,7 @@ class ModelOrders:
         if "path" in given:
             merged["path"] = str(roots.model(given["path"], param="model_path"))
         roots.check_arguments(given.get("engine_args", {}), param="engine_args")
+        foreign_code.refuse(given.get("engine_args", {}), param="engine_args")
         return merged
 
 
