@@ -141,6 +141,7 @@ def test_served(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         monkeypatch.setenv("WATCHDOG_USEC", "100000")
         with closing(Served(folder, {"m": {}}, drain_timeout_s=5)) as served:
+            assert listener.next_but_pings() == {"STATUS": "Loading the model m"}
             told = listener.next_but_pings()
             assert (told["READY"], told["STATUS"][:14]) == ("1", "Serving at htt")
             while "WATCHDOG" not in listener.next():

@@ -188,6 +188,7 @@ class Service:
         self._announced = False
         self._changed()
         if self._default is not None:
+            self._systemd.status(f"Loading the model {self._default}")
             self._pool.preload(self._default)
         for spec in specs.values():
             if spec.serving.preload and spec.fault is None:

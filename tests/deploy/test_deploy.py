@@ -1,0 +1,298 @@
+"""What deploy/, the Dockerfile and docker-compose.yml name exists, and fits the settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from flask import Flask
+
+from tricorn.config import Settings
+from tricorn.engine_installs import ENGINES
+from tricorn.errors import BodyTooLarge, ManagerUnavailable
+from tricorn.gateway.routes import health
+from tricorn.launch import parse
+
+PROJECT = Path(__file__).parents[2]
+DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
+NO_SETTINGS = {"HOME"}
+
+Instruction = tuple[str, str]
+
+
+def dockerfile() -> list[list[Instruction]]:
+    """Each stage's instructions, from its FROM on; those before the first FROM come first."""
+    text = re.sub(r"^#.*\n", "", (PROJECT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    lines = text.replace("\\\n", " ").splitlines()
+    stages: list[list[Instruction]] = [[]]
+    for line in filter(None, lines):
+        name, _, rest = line.partition(" ")
+        if name == "FROM":
+            stages.append([])
+        stages[-1].append((name, rest.strip()))
+    return stages
+
+
+def of(stage: list[Instruction], wanted: str) -> list[str]:
+    return [rest for name, rest in stage if name == wanted]
+
+
+def arguments() -> dict[str, str]:
+    """The build arguments with their defaults."""
+    found = [rest for stage in dockerfile() for rest in of(stage, "ARG")]
+    return {name: value.strip('"') for name, _, value in (one.partition("=") for one in found)}
+
+
+def environment() -> dict[str, str]:
+    (given,) = of(dockerfile()[-1], "ENV")
+    return dict(pair.split("=", 1) for pair in given.split())
+
+
+def paths() -> set[str]:
+    app = Flask("routes")
+    app.register_blueprint(health.bp)
+    return {rule.rule for rule in app.url_map.iter_rules()}
+
+
+def compose() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
+    return found
+
+
+def unit() -> dict[str, list[str]]:
+    """The unit's variables; each may be there several times."""
+    found: dict[str, list[str]] = {}
+    for line in (PROJECT / "deploy" / "tricorn.service").read_text().splitlines():
+        if not line.startswith(("#", "[")) and "=" in line:
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def seconds(text: str) -> float:
+    number = re.fullmatch(r"(\d+)(s|h|)", text)
+    assert number is not None
+    return int(number[1]) * {"h": 3600}.get(number[2], 1)
+
+
+# --- the image ------------------------------------------------------------------------------------
+
+
+def test_image_has_what_it_copies() -> None:
+    """Every file that is copied exists, and .dockerignore lets it through."""
+    copied = [
+        source
+        for stage in dockerfile()
+        for rest in of(stage, "COPY")
+        if not rest.startswith("--from")
+        for source in rest.split()[:-1]
+    ]
+    lines = (PROJECT / ".dockerignore").read_text().splitlines()
+    assert set(copied) == {line[1:] for line in lines if line.startswith("!")}
+    assert lines[1] == "*"
+    for name in copied:
+        assert (PROJECT / name).exists(), name
+
+
+def test_image_is_not_run_by_root() -> None:
+    """Its last stage names a user by number, as Kubernetes wants it, and none after that."""
+    (user,) = of(dockerfile()[-1], "USER")
+    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", user)
+    assert user.split(":")[0] in next(
+        run for run in of(dockerfile()[-1], "RUN") if "useradd" in run
+    )
+
+
+def test_image_environment() -> None:
+    """Only settings, with values that they take; it listens beyond itself, on the exposed port."""
+    given = {name: value for name, value in environment().items() if name not in NO_SETTINGS}
+    settings = Settings.model_validate({name.lower(): value for name, value in given.items()})
+    assert set(given) <= {name.upper() for name in Settings.model_fields}
+    assert (settings.host, settings.port) == ("0.0.0.0", DEFAULTS["port"])
+    assert of(dockerfile()[-1], "EXPOSE") == [str(settings.port)]
+
+
+def test_image_health_is_a_route() -> None:
+    """The health check asks for a path that is there."""
+    (check,) = of(dockerfile()[-1], "HEALTHCHECK")
+    command = json.loads(check.partition("CMD ")[2])
+    (path,) = re.findall(r"'(/\w+)'", command[-1])
+    assert path in paths()
+    compile(command[-1], "HEALTHCHECK", "exec")
+
+
+def test_image_starts_what_there_is() -> None:
+    """run.py takes the flags; the engine it installs exists; its folders are those of the
+    settings."""
+    last = dockerfile()[-1]
+    assert json.loads(of(last, "ENTRYPOINT")[0]) == ["python3", "run.py"]
+    options, _ = parse(json.loads(of(last, "CMD")[0]))
+    assert options.mode == "prod"
+    assert arguments()["ENGINE"] in ENGINES
+    home = Path(of(last, "WORKDIR")[0])
+    own = {str(home / DEFAULTS[name]) for name in ("model_base_path", "data_dir")}
+    assert {*own, environment()["HOME"]} == set(json.loads(of(last, "VOLUME")[0]))
+    chowned = next(run for run in of(last, "RUN") if run.startswith("chown")).split()
+    writable = {str(DEFAULTS[n]) for n in ("model_base_path", "data_dir", "log_dir", "engines_dir")}
+    assert writable <= set(chowned)
+
+
+def test_image_stages_share_a_python() -> None:
+    """A virtual environment works only where the Python that made it is."""
+    given = arguments()
+    assert given["BUILD_IMAGE"] == given["RUNTIME_IMAGE"]
+    workdirs = {tuple(of(stage, "WORKDIR")) for stage in dockerfile()[1:]}
+    assert len(workdirs) == 1  # environments know their own path
+
+
+# --- compose --------------------------------------------------------------------------------------
+
+
+def test_compose_services() -> None:
+    """Each profile is Tricorn and nginx; only nginx has a door, on this machine alone."""
+    services = compose()["services"]
+    for profile in ("cpu", "gpu"):
+        chosen = {name for name, one in services.items() if profile in one["profiles"]}
+        assert len(chosen) == 2
+        assert "nginx" in chosen
+        (tricorn,) = chosen - {"nginx"}
+        aliases = services[tricorn].get("networks", {}).get("default", {}).get("aliases", [])
+        assert "tricorn" in [tricorn, *aliases]
+    doors = {name: one["ports"] for name, one in services.items() if "ports" in one}
+    assert list(doors) == ["nginx"]
+    assert all(door.startswith("127.0.0.1:") for door in doors["nginx"])
+
+
+def test_compose_fits_the_image() -> None:
+    """Build arguments, environment, port and folders are the Dockerfile's and the settings'."""
+    home = Path(of(dockerfile()[-1], "WORKDIR")[0])
+    known = set(compose()["volumes"])
+    folders = {str(home / DEFAULTS[name]) for name in ("model_base_path", "data_dir")}
+    folders |= {environment()["HOME"], str(home / DEFAULTS["engines_dir"] / ENGINES["vllm"].folder)}
+    for name, service in compose()["services"].items():
+        if name == "nginx":
+            continue
+        build = service["build"]
+        given = build.get("args", {}) if isinstance(build, dict) else {}
+        assert set(given) <= set(arguments())
+        assert set(service["environment"]) <= {one.upper() for one in Settings.model_fields}
+        assert service["expose"] == [service["environment"]["PORT"]]
+        for volume in service["volumes"]:
+            source, target = volume.split(":")
+            assert source in known or (PROJECT / source).is_dir()
+            assert target in folders
+        assert seconds(service["stop_grace_period"]) > DEFAULTS["drain_timeout_s"] + 30
+
+
+def test_compose_nginx_reaches_tricorn() -> None:
+    """The address that compose puts in its place is in deploy/nginx.conf, once."""
+    nginx = compose()["services"]["nginx"]
+    script = nginx["command"][-1]
+    old, new = re.findall(r"s/([^/]+)/([^/]+)/", script)[0]
+    site = (PROJECT / "deploy" / "nginx.conf").read_text()
+    assert len(re.findall(old, site)) == 1
+    assert new == f"tricorn:{DEFAULTS['port']}"
+    source, target, _ = nginx["volumes"][0].split(":")
+    assert (PROJECT / source).is_file()
+    assert target in script
+    inside = nginx["ports"][0].rpartition(":")[2]
+    assert f"listen {inside};" in site
+
+
+# --- nginx ----------------------------------------------------------------------------------------
+
+
+def test_nginx_fits_the_settings() -> None:
+    """Upstream, body size and times are those of the settings' defaults."""
+    site = (PROJECT / "deploy" / "nginx.conf").read_text()
+    values = dict(re.findall(r"^ *(\w+) ([^;{]+);", site, flags=re.MULTILINE))
+    assert values["client_max_body_size"] == str(DEFAULTS["max_body_bytes"])
+    assert values["server"] == f"{DEFAULTS['host']}:{DEFAULTS['port']}"
+    assert values["proxy_buffering"] == "off"
+    assert seconds(values["proxy_read_timeout"]) >= (
+        DEFAULTS["load_timeout_s"] + DEFAULTS["max_wait_s"]
+    )
+    assert seconds(values["proxy_send_timeout"]) > DEFAULTS["sse_keepalive_s"]
+
+
+def test_nginx_errors_are_tricorns() -> None:
+    """Its own answers are JSON with the codes that Tricorn has for the same."""
+    site = (PROJECT / "deploy" / "nginx.conf").read_text()
+    told = {
+        int(status): json.loads(body)["error"]
+        for status, body in re.findall(r"return (\d+) '(.+)';", site)
+    }
+    for error in (BodyTooLarge("x"), ManagerUnavailable("x")):
+        one = told.pop(error.status)
+        assert (one["code"], one["type"]) == (error.code, error.type)
+    assert not told
+
+
+# --- systemd --------------------------------------------------------------------------------------
+
+
+def test_unit_fits_tricorn() -> None:
+    """It starts run.py with flags that it takes, names settings, and waits longer than a drain."""
+    given = unit()
+    (start,) = given["ExecStart"]
+    _, script, *flags = start.split()
+    (home,) = given["WorkingDirectory"]
+    assert script == f"{home}/run.py"
+    assert parse(flags)[0].mode == "prod"
+    names = {one.partition("=")[0] for one in given["Environment"]}
+    assert names - NO_SETTINGS <= {name.upper() for name in Settings.model_fields}
+    assert seconds(given["TimeoutStopSec"][0]) > DEFAULTS["drain_timeout_s"] + 30
+    assert seconds(given["TimeoutStartSec"][0]) > DEFAULTS["load_timeout_s"]
+    assert given["Type"] == ["notify"]
+    assert given["KillMode"] == ["mixed"]  # gateways and engines are the manager's to end
+    assert given["OOMPolicy"] == ["continue"]
+    # Tricorn reads .env itself: as environment it would go before the file at each reload.
+    assert not [file for file in given["EnvironmentFile"] if file.endswith(".env")]
+
+
+def test_unit_lets_engines_work() -> None:
+    """Nothing that hides GPUs or forbids code that is made at run time."""
+    given = unit()
+    for name in ("MemoryDenyWriteExecute", "PrivateDevices", "DevicePolicy", "PrivateUsers"):
+        assert name not in given
+    document = given["Documentation"][0].removeprefix(f"file://{given['WorkingDirectory'][0]}/")
+    assert (PROJECT / document).is_file()
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
+def test_unit_is_valid() -> None:
+    """As systemd reads it."""
+    told = subprocess.run(
+        ["systemd-analyze", "verify", str(PROJECT / "deploy" / "tricorn.service")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ours = [line for line in told.stderr.splitlines() if "tricorn.service" in line]
+    assert (told.returncode, ours) == (0, [])
+
+
+# --- scripts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shell scripts")
+@pytest.mark.parametrize("name", ["start", "stop", "status"])
+def test_scripts_parse(name: str) -> None:
+    """They are programs of sh, and say how they are used."""
+    script = PROJECT / "scripts" / f"{name}.sh"
+    assert os.access(script, os.X_OK)
+    for file in (script, script.with_name("common.sh")):
+        subprocess.run(["sh", "-n", str(file)], check=True)
+    if (PROJECT / ".venv" / "bin" / "tricorn").exists():
+        told = subprocess.run([script, "nonsense"], capture_output=True, text=True, check=False)
+        assert told.returncode == 1
+        assert told.stderr.startswith("usage: ")
