@@ -126,11 +126,6 @@ def engine_python(name: str, engines_dir: Path) -> Path | None:
     return None
 
 
-def installed_engines(engines_dir: Path) -> tuple[str, ...]:
-    """The engines that could be started now, by name."""
-    return tuple(name for name in ENGINES if engine_python(name, engines_dir) is not None)
-
-
 def ensure_engine(name: str, settings: Settings, *, say: Say) -> Path:
     """The Python that has the engine, installed if need be. StartupError where that can't be.
 

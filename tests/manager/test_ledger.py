@@ -48,7 +48,7 @@ def test_more_measured_than_there_is() -> None:
     ledger.reserve("a", {"main": 60, "cuda:0": 10})
     ledger.settle("a", {"main": 120})
     assert ledger.free() == {"main": -20}
-    assert ledger.holders() == {"a": {"main": 120, "cuda:0": 10}}
+    assert ledger.held("a") == {"main": 120, "cuda:0": 10}
 
 
 def test_never_more_than_the_machine_has() -> None:

@@ -6,12 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tricorn.engines.spec import EngineOptions
 from tricorn.hardware.facts import Facts, NvidiaGpu
-from tricorn.manager.memory_estimate import estimate, largest_context, memory_of
+from tricorn.manager.memory_estimate import estimate, memory_of
 from tricorn.model_facts.estimate import Estimate, Memory
 from tricorn.model_facts.facts import CacheLayers, FileFacts
 
@@ -209,43 +207,6 @@ def test_an_engine_that_takes_nothing() -> None:
     """The fake one, and none."""
     assert estimate(SMOL, EngineOptions(), "fake", "cpu", LARGE) is None
     assert estimate(SMOL, EngineOptions(), "", "", LARGE) is None
-
-
-@pytest.mark.parametrize("engine", ["llamacpp", "mlx", "vllm"])
-def test_largest_context(engine: str) -> None:
-    """What it says fits, and one step more does not."""
-    options = EngineOptions(max_num_seqs=4)
-    full = estimated(PLAIN, engine)
-    assert largest_context(
-        PLAIN, options, engine, "cpu", LARGE, budget=full.total + 4 * GIB
-    ) == 8192  # fmt: skip
-    assert largest_context(PLAIN, options, engine, "cpu", LARGE, budget=full.weights) is None
-
-
-def test_largest_context_of_llamacpp() -> None:
-    """To the step."""
-    options = EngineOptions(max_num_seqs=4)
-    budget = estimated(SMOL, "llamacpp", context_length=2048).total
-    assert largest_context(SMOL, options, "llamacpp", "cpu", LARGE, budget=budget) == 2048
-    assert largest_context(SMOL, options, "llamacpp", "cpu", LARGE, budget=budget - 1) == 1792
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    engine=st.sampled_from(["llamacpp", "mlx", "vllm"]),
-    budget=st.integers(0, 20 * GIB),
-    available=st.one_of(st.none(), st.integers(0, 64 * GIB)),
-)
-def test_the_largest_context_fits(engine: str, budget: int, available: int | None) -> None:
-    """Whatever the budget is and the machine has."""
-    memory = Memory(available)
-    found = largest_context(PLAIN, EngineOptions(), engine, "cpu", memory, budget=budget)
-    if found is not None:
-        asked = EngineOptions(context_length=found)
-        made = estimate(PLAIN, asked, engine, "cpu", memory)
-        assert made is not None
-        assert made.total <= budget
-        assert made.context_length == found
 
 
 def test_memory_of_a_machine() -> None:

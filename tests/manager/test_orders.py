@@ -322,6 +322,8 @@ class Memory:
 
     def __init__(self) -> None:
         self.kept: dict[str, Kept] = {}
+        self.waited_for: dict[str, Kept] = {}
+        """What was there when somebody last waited for it to be saved."""
 
     def desired(self) -> dict[str, Kept]:
         return dict(self.kept)
@@ -331,6 +333,9 @@ class Memory:
 
     def drop_desired(self, name: str) -> bool:
         return self.kept.pop(name, None) is not None
+
+    async def saved(self) -> None:
+        self.waited_for = dict(self.kept)
 
 
 @on_loop
@@ -342,7 +347,9 @@ async def test_entries_outlive_a_restart(folder: Path) -> None:
         customer = customer_of(manager)
         await customer.order("load", model="a", settings={"context_length": 64, "ttl": "never"})
         await customer.order("load", model="b", settings={"engine": "fake"}, wait=False)
+        assert "options:a" in memory.waited_for
         await customer.order("instances.create", model="a", name="x", wait=False)
+        assert "instance:a@x" in memory.waited_for
         await customer.order("instances.create", model="a", name="y", wait=False)
         await customer.order("instances.delete", id="y")
         await customer.refusal("load", model="b", reset=True)

@@ -33,6 +33,9 @@ class Keeper:
     def drop_desired(self, name: str) -> bool:
         return self.kept.pop(name, None) is not None
 
+    async def saved(self) -> None:
+        """It is, at once."""
+
 
 def entry(**given: Any) -> ModelSettings:
     return ModelSettings.model_validate(given)

@@ -137,6 +137,7 @@ class Instances:
             await self._remove(model_id)
             raise
         self._overrides.keep_instance(model_id)
+        await self._overrides.saved()
         self._events.emit("instance.created", model_id, instance=instance)
         return self._shape(model_id)
 

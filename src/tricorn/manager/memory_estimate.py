@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-import msgspec
-
 from tricorn.engines import fake_footprint as fake
 from tricorn.engines.llamacpp import footprint as llamacpp
 from tricorn.engines.mlx import footprint as mlx
@@ -62,30 +60,6 @@ def estimate(
         return footprint(facts, options, device=device, memory=memory)
     except ModelLoadFailed:
         return None  # the load will say what is wrong with the options
-
-
-def largest_context(
-    facts: FileFacts,
-    options: EngineOptions,
-    engine: str,
-    device: str,
-    memory: Memory = UNKNOWN,
-    *,
-    budget: int,
-) -> int | None:
-    """The longest context, in tokens, with which the model takes no more than `budget` bytes.
-
-    None where even the shortest one takes more, or nothing can be known.
-    """
-
-    def fits(context: int) -> bool:
-        asked = msgspec.structs.replace(options, context_length=context)
-        found = estimate(facts, asked, engine, device, memory)
-        return (
-            found is not None and found.total <= budget and (found.context_length or 0) >= context
-        )
-
-    return longest(facts.context_trained or 1 << 20, fits)
 
 
 def longest(most: int, fits: Callable[[int], bool]) -> int | None:

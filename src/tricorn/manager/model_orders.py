@@ -239,6 +239,7 @@ class ModelOrders:
                 await self._restore(name, before)
                 raise
             self._overrides.keep_options(name)
+            await self._overrides.saved()
             if spec is None:
                 raise ModelNotFound(
                     f"The model '{name}' was only what loads had said of it, and is gone.",

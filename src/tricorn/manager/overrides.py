@@ -36,6 +36,8 @@ class Keeper(Protocol):
 
     def drop_desired(self, name: str) -> bool: ...
 
+    async def saved(self) -> None: ...
+
 
 class Overrides:
     """keeper: None keeps nothing. `entries` may be called from any thread."""
@@ -88,6 +90,11 @@ class Overrides:
     def drop_instance(self, model_id: str) -> None:
         self._instances = {k: v for k, v in self._instances.items() if k != model_id}
         self._keep(INSTANCE, model_id, None)
+
+    async def saved(self) -> None:
+        """Wait until all that is to be kept outlives this process, as far as it can."""
+        if self._keeper is not None:
+            await self._keeper.saved()
 
     def _merge(
         self,
