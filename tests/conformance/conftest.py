@@ -56,6 +56,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
         default_model=engine.name,
         start_s=engine.start_s,
         load_timeout_s=engine.start_s,
+        max_concurrent_models=1,
     ) as server:
         yield Served(engine, server)
 

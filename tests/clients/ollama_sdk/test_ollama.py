@@ -223,7 +223,7 @@ def test_errors(client: ollama.Client, stream: bool) -> None:
     assert caught.value.status_code == 400
 
 
-def test_pull_is_refused(client: ollama.Client) -> None:
-    with pytest.raises(ollama.ResponseError, match="/api/pull") as caught:
+def test_pull_of_what_is_no_hub_id(client: ollama.Client) -> None:
+    with pytest.raises(ollama.ResponseError, match="is no model of the hub") as caught:
         client.pull("llama3")
     assert caught.value.status_code == 400
