@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -169,6 +170,55 @@ def test_a_lost_engine_ends_the_stream_with_an_error(
     assert b"[DONE]" not in received
     assert control.released.get(timeout=5) is True
     connection.close()
+
+
+def test_a_slow_reader_gets_everything(gunicorn: Gunicorn, worker: ScriptedWorker) -> None:
+    """Tokens pile up behind a client that does not read; then they come whole and in order."""
+    connection = gunicorn.post({"messages": MESSAGES, "stream": True})
+    start = worker.started()
+    texts = [f"[{number}]" + "x" * 3000 for number in range(3000)]
+    worker.send(Started(start.id, 3), Delta(start.id, TokenDelta(0, "first", [1])))
+    assert b'"first"' in connection.recv(65536)
+    for text in texts:
+        worker.send(Delta(start.id, TokenDelta(0, text, [1])))
+    worker.send(Delta(start.id, TokenDelta(0, "", [1], "stop")), Finished(start.id))
+    with connection, connection.makefile("rb") as stream:
+        read = b"".join(_chunks(stream))
+    events = [line[6:] for line in read.split(b"\n") if line.startswith(b"data: {")]
+    got = [json.loads(event)["choices"][0]["delta"].get("content", "") for event in events]
+    assert [text for text in got if text not in ("", "first")] == texts
+    assert read.endswith(b"data: [DONE]\n\n")
+
+
+def test_without_chunks(gunicorn: Gunicorn, worker: ScriptedWorker) -> None:
+    """HTTP/1.0 has none: the stream is plain, and ends with the connection."""
+    payload = json.dumps({"model": "m", "messages": MESSAGES, "stream": True}).encode()
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=5) as connection:
+        connection.sendall(
+            b"POST /v1/chat/completions HTTP/1.0\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(payload), payload)
+        )
+        start = worker.started()
+        worker.send(Started(start.id, 3))
+        for text in ("a", "b", "c"):
+            worker.send(Delta(start.id, TokenDelta(0, text, [1])))
+        worker.send(Delta(start.id, TokenDelta(0, "", [1], "stop")), Finished(start.id))
+        received = b""
+        while piece := connection.recv(65536):
+            received += piece
+    _, _, body = received.partition(b"\r\n\r\n")
+    assert all(line.startswith(b"data: ") for line in body.split(b"\n") if line)
+    assert body.endswith(b"data: [DONE]\n\n")
+
+
+def _chunks(stream: Any) -> Iterator[bytes]:
+    """Of a body in HTTP/1.1's chunked form; what stands before the first is the head's rest."""
+    while (line := stream.readline()) and not re.fullmatch(rb"[0-9a-fA-F]+\r\n", line):
+        continue
+    while size := int(line, 16):
+        yield stream.read(size)
+        assert stream.read(2) == b"\r\n"
+        line = stream.readline()
 
 
 def test_memory_of_a_worker(gunicorn: Gunicorn) -> None:

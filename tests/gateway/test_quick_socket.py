@@ -1,4 +1,4 @@
-"""Tests of `tricorn.gateway.gunicorn_worker.QuickSocket`."""
+"""Tests of `tricorn.gateway.quick_socket`, and of who gets one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import gevent
 import gevent.socket
 from gunicorn.workers.ggevent import GeventWorker
 
-from tricorn.gateway.gunicorn_worker import QuickSocket, Worker
+from tricorn.gateway.gunicorn_worker import Worker
+from tricorn.gateway.quick_socket import QuickSocket
 
 
 @pytest.mark.parametrize("size", [0, 1, 200, 3_000_000])

@@ -16,6 +16,8 @@ from tricorn.errors import InvalidRequest, UnsupportedParameter
 from tricorn.gateway.abilities import must_generate
 from tricorn.gateway.call import no_check
 from tricorn.gateway.errand import Errand
+from tricorn.gateway.fast_lane import Broken, FastLane, Unsent
+from tricorn.gateway.quick_socket import QuickSocket
 from tricorn.gateway.services import Services
 from tricorn.manager.protocol import Granted
 from tricorn.worker import protocol
@@ -72,7 +74,7 @@ class Ended:
     """Every sequence of every prompt has ended."""
 
 
-Event = Leased | PromptTaken | Grown | Ended
+Event = Leased | PromptTaken | Grown | Ended | Unsent
 
 
 class Generation(Errand[Event]):
@@ -83,6 +85,26 @@ class Generation(Errand[Event]):
         super().__init__(
             services, job.model, job.request_id, sock, key=key, keep_alive_s=job.keep_alive_s
         )
+
+    def open_fast_lane(
+        self, sock: QuickSocket, make: Callable[[int, TokenDelta], bytes]
+    ) -> FastLane | None:
+        """For a stream that has begun, so that nothing of it is tried again. None without a lease.
+
+        make: what a delta adds to the stream, by its prompt's position.
+        """
+        engine, running = self._engine, self._running
+        if engine is None or not running:
+            return None
+
+        def made(arrived: protocol.Delta) -> bytes:
+            position = running.get(arrived.id)
+            return b"" if position is None else make(position, arrived.delta)
+
+        lane = FastLane(sock, self._inbox, self._pulse, made)
+        for number in running:
+            engine.divert(number, lane.take)
+        return lane
 
     def _prefix(self) -> Chain:
         # Of several prompts the first: they go to one replica, all of them.
@@ -121,6 +143,10 @@ class Generation(Errand[Event]):
             position = self._running.get(arrived.id)
             return None if position is None else Grown(position, arrived.delta)
         match arrived:
+            case Unsent():
+                return arrived
+            case Broken(error):
+                raise error
             case protocol.Started(number) if number in self._running:
                 return self._taken(self._running[number], arrived)
             case protocol.Finished(number) if number in self._running:

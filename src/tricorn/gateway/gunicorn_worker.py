@@ -11,16 +11,7 @@ import gevent
 import gevent.socket
 from gunicorn.workers.ggevent import GeventWorker
 
-
-class QuickSocket(gevent.socket.socket):  # type: ignore[misc] # gevent is typed in part
-    """Writes small pieces by one call. gevent's own `sendall` first asks for the buffer's size."""
-
-    __slots__ = ()
-
-    def sendall(self, data: bytes, flags: int = 0) -> None:
-        sent = self.send(data, flags)
-        if sent < len(data):
-            super().sendall(memoryview(data)[sent:], flags)
+from tricorn.gateway.quick_socket import QuickSocket
 
 
 class Worker(GeventWorker):  # type: ignore[misc] # gunicorn has no types

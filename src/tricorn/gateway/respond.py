@@ -12,12 +12,23 @@ import structlog
 from flask import Response, request
 
 from tricorn.chat.response import Builder, Head, WholeBuilder, fingerprint, new_id
+from tricorn.engines.request import TokenDelta
 from tricorn.errors import InternalError, TricornError
-from tricorn.gateway import record, sse
+from tricorn.gateway import fast_lane, record, sse
 from tricorn.gateway.call import Answer, Ask, Call, no_check
 from tricorn.gateway.caller import turn_key
 from tricorn.gateway.errors import ClientGone
-from tricorn.gateway.generation import Ended, Generation, Grown, Job, Leased, PromptTaken
+from tricorn.gateway.fast_lane import FastLane, Unsent
+from tricorn.gateway.generation import (
+    Ended,
+    Event,
+    Generation,
+    Grown,
+    Job,
+    Leased,
+    PromptTaken,
+)
+from tricorn.gateway.quick_socket import QuickSocket
 from tricorn.gateway.record import TRUNCATED_HEADER, Record
 from tricorn.gateway.services import services
 from tricorn.gateway.visit import Visit
@@ -71,7 +82,7 @@ def stream(
     facts.stream = True
     generation = Generation(services(), job, client_socket(), turn_key())
     maker = _Maker(make, prefix, facts)
-    pieces = _pieces(generation, maker, framing)
+    pieces = _pieces(generation, maker, framing, fast_lane.socket_for(request.environ))
     begun = Begun(next(pieces), pieces)
     return Response(
         begun,
@@ -139,13 +150,26 @@ class Begun:
             close()
 
 
-def _pieces(generation: Generation, maker: _Maker[Any], framing: sse.Framing) -> Iterator[bytes]:
-    """What to write, piece by piece. Raises only before the first piece."""
+def _pieces(
+    generation: Generation, maker: _Maker[Any], framing: sse.Framing, sock: QuickSocket | None
+) -> Iterator[bytes]:
+    """What to write, piece by piece. Raises only before the first piece.
+
+    sock: where tokens may be written past this, once the stream has begun.
+    """
     begun = ended = False
     chunks: list[bytes] = []
+    lane: FastLane | None = None
     try:
         while not ended:
+            if lane is not None:
+                lane.open = True
             event = generation.next()
+            if lane is not None:
+                lane.open = False
+                if isinstance(event, Unsent):
+                    lane.write(event)
+                    continue
             silent = event is None
             for left in reversed(range(MAX_BATCH)):
                 if event is None:
@@ -172,6 +196,10 @@ def _pieces(generation: Generation, maker: _Maker[Any], framing: sse.Framing) ->
                     piece += framing.done
                 chunks.clear()
                 yield piece
+                if lane is None and generation.committed and sock is not None and not ended:
+                    lane = generation.open_fast_lane(
+                        sock, lambda position, delta: framing.frame(maker.grow(position, delta))
+                    )
     except TricornError as error:
         if not begun:
             raise
@@ -203,7 +231,7 @@ class _Maker(Generic[BuilderT]):
         self.facts = facts
         self.builder: BuilderT | None = None
 
-    def feed(self, event: Leased | PromptTaken | Grown | Ended) -> list[bytes]:
+    def feed(self, event: Event) -> list[bytes]:
         if isinstance(event, Leased):
             self.facts.retried = event.retried
             # After a retry, what the lost engine gave is forgotten with the builder that has it.
@@ -225,10 +253,17 @@ class _Maker(Generic[BuilderT]):
                     builder.read_as(reading)
                 return builder.started(position, tokens, text, first)
             case Grown(position, delta):
-                self.facts.first_token()
-                return builder.delta(position, delta)
+                return self.grow(position, delta)
             case Ended():
                 return builder.end()
+            case Unsent():
+                raise AssertionError("only a stream in the fast lane has it, and writes it itself")
+
+    def grow(self, position: int, delta: TokenDelta) -> list[bytes]:
+        """What a delta of the engine adds."""
+        self.facts.first_token()
+        assert self.builder is not None
+        return self.builder.delta(position, delta)
 
     def headers(self) -> dict[str, str]:
         """What is known of the answer before its body is sent."""

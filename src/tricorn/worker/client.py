@@ -11,6 +11,7 @@ import itertools
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -44,6 +45,7 @@ class EngineClient:
         self.address = address
         self.stats = EngineStats()
         self._inboxes: dict[int, queue.SimpleQueue[object]] = {}
+        self._takers: dict[int, Callable[[protocol.Delta], bool]] = {}
         self._state = threading.Lock()
         self._writing = threading.Lock()
         self._lost = False
@@ -100,8 +102,14 @@ class EngineClient:
         # A connection that breaks here ends this request by its event, as it does all the others.
         self._send(op)
 
+    def divert(self, number: int, taker: Callable[[protocol.Delta], bool]) -> None:
+        """Offer a request's deltas to `taker` first, which must neither wait nor raise; those that
+        it does not take (False) go to the inbox as before."""
+        self._takers[number] = taker
+
     def cancel(self, number: int) -> None:
         """Stop a request: no more events of it. Nothing happens when it has ended."""
+        self._takers.pop(number, None)
         with self._state:
             running = self._inboxes.pop(number, None) is not None
         if running and not self._lost:
@@ -130,6 +138,9 @@ class EngineClient:
             while data := self._socket.recv(RECEIVE_BYTES):
                 for payload in frames.feed(data):
                     self._deliver(protocol.decode_frame(payload))
+                # Under gevent, recv does not wait where there is data already: an engine that is
+                # faster than this process would keep everything else in it from running.
+                time.sleep(0)
         except (OSError, msgspec.DecodeError) as error:
             reason = str(error)
         self._lose(reason)
@@ -137,7 +148,13 @@ class EngineClient:
     def _deliver(self, frame: protocol.Frame) -> None:
         self.stats = frame.stats
         for event in frame.events:
-            if isinstance(event, protocol.Finished | protocol.Failed):
+            if isinstance(event, protocol.Delta):  # nearly all of them are
+                taker = self._takers.get(event.id)
+                if taker is not None and taker(event):
+                    continue
+                inbox = self._inboxes.get(event.id)
+            elif isinstance(event, protocol.Finished | protocol.Failed):
+                self._takers.pop(event.id, None)
                 with self._state:
                     inbox = self._inboxes.pop(event.id, None)
             else:
@@ -151,6 +168,7 @@ class EngineClient:
                 return
             self._lost = True
             carried, self._inboxes = self._inboxes, {}
+            self._takers.clear()
         with contextlib.suppress(OSError):
             # close() alone leaves another thread's recv() waiting.
             self._socket.shutdown(socket.SHUT_RDWR)
