@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from tricorn.manager.hangup import Terminal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs terminals of posix")
+
+
+@pytest.fixture(autouse=True)
+def not_by_nohup() -> Iterator[None]:
+    """Whoever runs these tests may have been started by it, and what it ignores is inherited."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def test_a_terminal_that_goes() -> None:
@@ -19,6 +29,16 @@ def test_a_terminal_that_goes() -> None:
     assert not terminal.has_gone()
     os.close(other)
     assert terminal.has_gone()
+    os.close(ours)
+
+
+def test_by_nohup() -> None:
+    """Such a server is meant to outlive its terminal."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    other, ours = os.openpty()
+    terminal = Terminal(ours)
+    os.close(other)
+    assert not terminal.has_gone()
     os.close(ours)
 
 
