@@ -162,14 +162,11 @@ def _pieces(
     lane: FastLane | None = None
     try:
         while not ended:
-            if lane is not None:
-                lane.open = True
-            event = generation.next()
-            if lane is not None:
-                lane.open = False
-                if isinstance(event, Unsent):
-                    lane.write(event)
-                    continue
+            event = generation.next() if lane is None else _next_beside(lane, generation)
+            if isinstance(event, Unsent):
+                assert lane is not None
+                lane.write(event)
+                continue
             silent = event is None
             for left in reversed(range(MAX_BATCH)):
                 if event is None:
@@ -220,6 +217,15 @@ def _pieces(
     finally:
         generation.close()
         maker.note()
+
+
+def _next_beside(lane: FastLane, generation: Generation) -> Event | None:
+    """What happens next, while tokens may take the fast lane."""
+    lane.open = True
+    try:
+        return generation.next()
+    finally:
+        lane.open = False
 
 
 class _Maker(Generic[BuilderT]):
