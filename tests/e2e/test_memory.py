@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -100,5 +99,4 @@ def answers(server: Server) -> bool:
     try:
         return httpx.get(f"{server.url}/health").status_code == 200
     except httpx.TransportError:
-        time.sleep(0.1)
         return False

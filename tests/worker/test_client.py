@@ -104,3 +104,32 @@ def test_the_pool_keeps_one_connection(worker: ScriptedWorker) -> None:
     pool.close()
     with pytest.raises(EngineLost):
         pool.client(worker.address + ".not", "s")
+
+
+def test_diverted_deltas(client: EngineClient, worker: ScriptedWorker) -> None:
+    """They go to the taker as long as it takes them, and all else to the inbox; once a request has
+    ended, in whichever way, nothing of its taker is kept."""
+    inbox: Inbox = queue.SimpleQueue()
+    number = start(client, inbox)
+    worker.started()
+    taken: list[str] = []
+
+    def take(delta: Delta) -> bool:
+        if delta.delta.text != "b":
+            taken.append(delta.delta.text)
+        return delta.delta.text != "b"
+
+    client.divert(number, take)
+    for text in "abc":
+        worker.send(Delta(number, TokenDelta(0, text, [1])))
+    worker.send(Finished(number))
+    first, last = inbox.get(timeout=5), inbox.get(timeout=5)
+    assert isinstance(first, Delta)
+    assert first.delta.text == "b"
+    assert last == Finished(number)
+    assert taken == ["a", "c"]
+    client.divert(number, take)  # its end was read before its handler had the time to
+    other = start(client, inbox)
+    client.divert(other, take)
+    client.cancel(other)
+    assert client._takers == {}

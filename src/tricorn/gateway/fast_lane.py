@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
+from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.heartbeat import Pulse
 from tricorn.gateway.quick_socket import QuickSocket
 from tricorn.worker.protocol import Delta
@@ -65,8 +66,11 @@ class FastLane:
         return True
 
     def write(self, unsent: Unsent) -> None:
-        """The handler's part: it may wait. OSError where the connection is gone."""
-        self._sock.sendall(unsent.data)
+        """The handler's part: it may wait. ClientGone where the connection is gone."""
+        try:
+            self._sock.sendall(unsent.data)
+        except OSError as error:
+            raise ClientGone from error
 
     def _give_up(self, why: Unsent | Broken) -> None:
         self.open = False

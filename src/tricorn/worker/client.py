@@ -104,13 +104,15 @@ class EngineClient:
 
     def divert(self, number: int, taker: Callable[[protocol.Delta], bool]) -> None:
         """Offer a request's deltas to `taker` first, which must neither wait nor raise; those that
-        it does not take (False) go to the inbox as before."""
-        self._takers[number] = taker
+        it does not take (False) go to the inbox as before. Nothing happens when it has ended."""
+        with self._state:
+            if number in self._inboxes:
+                self._takers[number] = taker
 
     def cancel(self, number: int) -> None:
         """Stop a request: no more events of it. Nothing happens when it has ended."""
-        self._takers.pop(number, None)
         with self._state:
+            self._takers.pop(number, None)
             running = self._inboxes.pop(number, None) is not None
         if running and not self._lost:
             self._send(protocol.Cancel(number))
@@ -154,8 +156,8 @@ class EngineClient:
                     continue
                 inbox = self._inboxes.get(event.id)
             elif isinstance(event, protocol.Finished | protocol.Failed):
-                self._takers.pop(event.id, None)
                 with self._state:
+                    self._takers.pop(event.id, None)
                     inbox = self._inboxes.pop(event.id, None)
             else:
                 inbox = self._inboxes.get(event.id)
