@@ -336,8 +336,8 @@ def test_the_end_of_the_manager_ends_orders_and_listening(folder: Path) -> None:
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
     with running_in_thread(settings):
         assert client.wait_connected(WAIT_S)
-        client.order("load", {"model": "slow"}, orders)
         client.listen(events)
+        client.order("load", {"model": "slow"}, orders)
         next_of(events, protocol.Event)
     assert not isinstance(orders.get(timeout=WAIT_S), protocol.Told)
     while isinstance(last := events.get(timeout=WAIT_S), protocol.Event):
