@@ -72,7 +72,7 @@ def carried_out(
     """
     wait = flag("wait", default=wait)
     if wants_stream(asked=stream):
-        return ordering.streamed(command, **arguments, wait=True)
+        return ordering.streamed(command, {**arguments, "wait": True})
     result = ordering.ordered(command, **arguments, wait=wait)
     return respond.json(result, status=status if wait else 202)
 

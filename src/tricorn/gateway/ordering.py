@@ -5,7 +5,7 @@ A client that hangs up withdraws its order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any
 
@@ -79,49 +79,8 @@ def ordered(command: str, **arguments: Any) -> dict[str, Any]:
         ordering.close()
 
 
-def streamed(command: str, **arguments: Any) -> Response:
-    """Server-sent events: each progress, the answer at the end, `[DONE]`.
-
-    TricornError or ClientGone where it is refused before the first of them.
-    """
-    facts = record.current()
-    facts.stream = True
-    ordering = Ordering(services(), command, arguments, respond.client_socket())
-    pieces = _pieces(ordering, facts)
-    begun = respond.Begun(next(pieces), pieces)
-    return Response(begun, mimetype=sse.MIMETYPE, headers=sse.HEADERS)
-
-
-def _pieces(ordering: Ordering, facts: Record) -> Iterator[bytes]:
-    """What to write, piece by piece. Raises only before the first piece."""
-    begun = False
-    try:
-        while True:
-            event = ordering.next()
-            match event:
-                case Told(result=result):
-                    yield sse.frame([orjson.dumps(result)]) + sse.DONE
-                    return
-                case Progress():
-                    yield sse.frame([orjson.dumps(progress(event))])
-                case None:
-                    yield sse.KEEP_ALIVE
-            begun = True
-    except TricornError as error:
-        if not begun:
-            raise
-        facts.error, facts.message = error.code, error.message
-        yield sse.error_event(error)
-    except ClientGone:
-        facts.error = "client_gone"
-        if not begun:
-            raise
-    finally:
-        ordering.close()
-
-
 def progress(event: Progress) -> dict[str, Any]:
-    """How a stream tells it."""
+    """How a stream of ours tells it."""
     return {
         "object": "progress",
         "status": event.text,
@@ -129,3 +88,60 @@ def progress(event: Progress) -> dict[str, Any]:
         "eta_s": event.eta_s,
         **event.data,
     }
+
+
+def unchanged(result: dict[str, Any]) -> dict[str, Any]:
+    return result
+
+
+def streamed(
+    command: str,
+    arguments: dict[str, Any],
+    *,
+    framing: sse.Framing = sse.OPENAI,
+    tell: Callable[[Progress], dict[str, Any]] = progress,
+    end: Callable[[dict[str, Any]], dict[str, Any]] = unchanged,
+) -> Response:
+    """Each progress as `tell` says it, and at the end the answer as `end` does.
+
+    TricornError or ClientGone where it is refused before the first of them.
+    """
+    record.current().stream = True
+    ordering = Ordering(services(), command, arguments, respond.client_socket())
+    pieces = _pieces(ordering, framing, tell, end, record.current())
+    begun = respond.Begun(next(pieces), pieces)
+    return Response(begun, mimetype=framing.mimetype, headers=sse.HEADERS)
+
+
+def _pieces(
+    ordering: Ordering,
+    framing: sse.Framing,
+    tell: Callable[[Progress], dict[str, Any]],
+    end: Callable[[dict[str, Any]], dict[str, Any]],
+    facts: Record,
+) -> Iterator[bytes]:
+    """What to write, piece by piece. Raises only before the first piece."""
+    begun = False
+    try:
+        while True:
+            event = ordering.next()
+            match event:
+                case Told(result=result):
+                    yield framing.frame([orjson.dumps(end(result))]) + framing.done
+                    return
+                case Progress():
+                    yield framing.frame([orjson.dumps(tell(event))])
+                case None:
+                    yield framing.keep_alive
+            begun = True
+    except TricornError as error:
+        if not begun:
+            raise
+        facts.error, facts.message = error.code, error.message
+        yield framing.error(error)
+    except ClientGone:
+        facts.error = "client_gone"
+        if not begun:
+            raise
+    finally:
+        ordering.close()

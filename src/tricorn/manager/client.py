@@ -13,6 +13,7 @@ import os
 import queue
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,17 +105,9 @@ class ManagerClient:
         TricornError why not: `ManagerUnavailable` where there is no connection, or it is lost
         before the answer.
         """
-        call = next(self._calls)
-        with self._lock:
-            sock = self._socket if self._snapshot is not None else None
-            if sock is not None:
-                self._waiting[call] = inbox
-        if sock is None:
-            inbox.put(_unavailable())
-        else:
-            asked = protocol.Acquire(call, model, request_id, key, prefix, keep_alive_s)
-            self._send(sock, asked)
-        return call
+        return self._call(
+            lambda call: protocol.Acquire(call, model, request_id, key, prefix, keep_alive_s), inbox
+        )
 
     def order(
         self, command: str, arguments: dict[str, Any], inbox: queue.SimpleQueue[object]
@@ -124,6 +117,14 @@ class ManagerClient:
         Later `inbox` gets `protocol.Told`, and maybe `protocol.Progress` before, or the error why
         not, as in `acquire`. `withdraw` ends it.
         """
+        return self._call(lambda call: protocol.Order(call, command, arguments), inbox)
+
+    def _call(
+        self,
+        make: Callable[[int], protocol.Acquire | protocol.Order],
+        inbox: queue.SimpleQueue[object],
+    ) -> int:
+        """make: the message, for the call's number, which is returned."""
         call = next(self._calls)
         with self._lock:
             sock = self._socket if self._snapshot is not None else None
@@ -132,7 +133,7 @@ class ManagerClient:
         if sock is None:
             inbox.put(_unavailable())
         else:
-            self._send(sock, protocol.Order(call, command, arguments))
+            self._send(sock, make(call))
         return call
 
     def listen(self, inbox: queue.SimpleQueue[object]) -> int:

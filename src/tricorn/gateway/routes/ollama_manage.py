@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from flask import Blueprint, Response
 
-from tricorn.errors import TricornError
-from tricorn.gateway import record, respond, sse
-from tricorn.gateway.errors import ClientGone
+from tricorn.gateway import respond, sse
 from tricorn.gateway.incoming import parse
 from tricorn.gateway.ollama_names import meant
-from tricorn.gateway.ordering import Ordering, ordered
-from tricorn.gateway.services import services
-from tricorn.manager.protocol import Progress, Told
+from tricorn.gateway.ordering import ordered, streamed
 from tricorn.schemas.ollama.models import OllamaDelete, OllamaPull
 
 bp = Blueprint("ollama_manage", __name__)
@@ -30,9 +25,13 @@ def pull() -> Response:
     if not call.stream:
         ordered("pull", model=name)
         return respond.json(SUCCESS)
-    record.current().stream = True
-    pieces = _lines(Ordering(services(), "pull", {"model": name}, respond.client_socket()))
-    return Response(respond.Begun(next(pieces), pieces), mimetype=sse.OLLAMA.mimetype)
+    return streamed(
+        "pull",
+        {"model": name},
+        framing=sse.OLLAMA,
+        tell=lambda progress: _line(progress.data),
+        end=lambda _: SUCCESS,
+    )
 
 
 @bp.delete("/api/delete")
@@ -41,34 +40,6 @@ def delete() -> Response:
     call = parse(OllamaDelete, curl=True)
     ordered("delete", model=meant(call.model))
     return Response(status=200)
-
-
-def _lines(ordering: Ordering) -> Iterator[bytes]:
-    """One JSON object a line. Raises only before the first."""
-    begun = False
-    facts = record.current()
-    try:
-        while True:
-            match ordering.next():
-                case Told():
-                    yield sse.lines([orjson.dumps(SUCCESS)])
-                    return
-                case Progress() as progress:
-                    yield sse.lines([orjson.dumps(_line(progress.data))])
-                case _:
-                    yield sse.OLLAMA.keep_alive
-            begun = True
-    except TricornError as error:
-        if not begun:
-            raise
-        facts.error, facts.message = error.code, error.message
-        yield sse.error_line(error)
-    except ClientGone:
-        facts.error = "client_gone"
-        if not begun:
-            raise
-    finally:
-        ordering.close()
 
 
 def _line(state: Mapping[str, Any]) -> dict[str, Any]:
