@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 from tests.manager.harness import Client, Forgetful
 
 from tricorn.engines.spec import EngineCapabilities, EngineOptions, LoadedModel, ModelSpec, Serving
@@ -123,6 +124,8 @@ class World:
     budget: int
     pinned: frozenset[str] = frozenset()
     replicas_each: int = 1
+    serving: Serving = field(default_factory=Serving)
+    """Of all models, but for these two."""
     limits: Limits = field(default_factory=lambda: Limits(max_waiting=100, max_wait_s=300.0))
     bounds: Bounds = field(default_factory=lambda: Bounds(1000, 1, 5.0))
     most_held: int = 0
@@ -159,11 +162,18 @@ class World:
             size_bytes=0,
             created=0,
             options=EngineOptions(engine_args={"memory_bytes": self.plans[name].memory}),
-            serving=Serving(pinned=name in self.pinned, replicas=self.replicas_each),
+            serving=msgspec.structs.replace(
+                self.serving, pinned=name in self.pinned, replicas=self.replicas_each
+            ),
         )
 
     def client(self) -> Client:
         return Client(self.pool)
+
+    def state(self, model: str) -> str:
+        served = self.pool.model(model)
+        assert served is not None
+        return served.state()
 
     def asked_to_stop(self, engine: SimulatedEngine) -> None:
         if engine.pid in self.alive and self.replicas[engine.name].leases:

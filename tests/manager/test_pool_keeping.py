@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.manager import virtual_time
 from tests.manager.harness import Client, running, settings_for
+from tests.manager.simulation import Plan, World
 
+from tricorn.engines.spec import Serving
 from tricorn.errors import Conflict, ModelNotFound, Overloaded, ServiceError, TooManyRequests
 from tricorn.manager import housekeeping
 
@@ -19,38 +22,52 @@ async def use(client: Client, *models: str, **options: Any) -> None:
         client.give_back(await client.lease(model, **options))
 
 
-def test_unloaded_after_its_time(folder: Path) -> None:
+def test_unloaded_after_its_time() -> None:
     """The time runs from the end of the last request, and not while one runs."""
 
     async def scenario() -> None:
-        async with running(settings_for(folder, models={"m": {}}, ttl=0.3)) as manager:
-            client = manager.client()
-            lease = await client.lease("m")
-            await asyncio.sleep(0.5)
-            assert manager.state("m") == "READY"
-            assert manager.pool.status("m")["expires_in_s"] is None
-            client.give_back(lease)
-            assert 0 < manager.pool.status("m")["expires_in_s"] <= 0.3
-            await manager.until(lambda: manager.state("m") == "UNLOADED")
-            await use(client, "m")
+        world = World({"m": Plan(memory=1)}, budget=10, serving=Serving(ttl_s=30.0))
+        world.open()
+        client = world.client()
+        lease = await client.lease("m")
+        await asyncio.sleep(100)
+        assert world.state("m") == "READY"
+        assert world.pool.status("m")["expires_in_s"] is None
+        client.give_back(lease)
+        await asyncio.sleep(10)
+        assert world.pool.status("m")["expires_in_s"] == 20
+        await asyncio.sleep(19)
+        assert world.state("m") == "READY"
+        await asyncio.sleep(2)
+        assert world.state("m") == "UNLOADED"
+        await use(client, "m")
+        await world.pool.stop()
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
-@pytest.mark.parametrize(("asked", "kept"), [(0.0, False), (math.inf, True), (None, False)])
-def test_a_request_says_how_long(folder: Path, asked: float | None, kept: bool) -> None:
-    """It goes before the settings."""
+@pytest.mark.parametrize(
+    ("asked", "ready", "unloaded"),
+    [(0.0, None, 1.0), (50.0, 49.0, 51.0), (math.inf, 10_000.0, None), (None, 29.0, 31.0)],
+)
+def test_a_request_says_how_long(
+    asked: float | None, ready: float | None, unloaded: float | None
+) -> None:
+    """It goes before the settings. ready, unloaded: seconds after which it is still, or no more."""
 
     async def scenario() -> None:
-        async with running(settings_for(folder, models={"m": {}}, ttl=0.2)) as manager:
-            await use(manager.client(), "m", keep_alive_s=asked)
-            if kept:
-                await asyncio.sleep(0.5)
-                assert manager.state("m") == "READY"
-            else:
-                await manager.until(lambda: manager.state("m") == "UNLOADED")
+        world = World({"m": Plan(memory=1)}, budget=10, serving=Serving(ttl_s=30.0))
+        world.open()
+        await use(world.client(), "m", keep_alive_s=asked)
+        now = 0.0
+        for when, state in ((ready, "READY"), (unloaded, "UNLOADED")):
+            if when is not None:
+                await asyncio.sleep(when - now)
+                now = when
+                assert world.state("m") == state
+        await world.pool.stop()
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
 def test_pinned_models_stay(folder: Path) -> None:
@@ -129,35 +146,28 @@ def test_aliases(folder: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_keys_take_turns(folder: Path) -> None:
+def test_keys_take_turns() -> None:
     """One that asks for much does not keep another one waiting behind all of it."""
 
     async def scenario() -> None:
-        given = settings_for(folder, models={"m": {}})
-        given.models["m"].max_leases = 1
-        async with running(given) as manager:
-            client = manager.client()
-            running_now = await client.lease("m")
-            greedy = [client.ask("m", key="greedy") for _ in range(4)]
-            modest = client.ask("m", key="modest")
-            order = []
-            while len(order) < 5:
-                client.give_back(running_now)
-                [done] = [
-                    n for n in [*greedy, modest] if client.answers[n].done() and n not in order
-                ] or [None]
-                while done is None:
-                    await asyncio.sleep(0.001)
-                    ready = [
-                        n for n in [*greedy, modest] if client.answers[n].done() and n not in order
-                    ]
-                    done = ready[0] if ready else None
-                order.append(done)
-                running_now = await client.outcome(done)
-            assert order.index(modest) <= 1
-            assert [n for n in order if n != modest] == greedy
+        world = World({"m": Plan(memory=1)}, budget=10, serving=Serving(max_leases=1))
+        world.open()
+        client = world.client()
+        lease = await client.lease("m")
+        asked = [client.ask("m", key="greedy") for _ in range(4)] + [client.ask("m", key="modest")]
+        served: list[int] = []
+        while len(served) < len(asked):
+            client.give_back(lease)
+            await asyncio.sleep(0.1)
+            [granted] = [n for n in asked if client.answers[n].done() and n not in served]
+            served.append(granted)
+            lease = await client.outcome(granted)
+        *greedy, modest = asked
+        assert served.index(modest) <= 1
+        assert [number for number in served if number != modest] == greedy
+        await world.pool.stop()
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
 def test_requests_of_all_models_are_bounded(folder: Path) -> None:
