@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.manager.harness import Client, running, settings_for
+from tests.manager.harness import WAIT_S, Client, running, settings_for
 
 from tricorn.errors import Conflict, ModelNotFound, Overloaded, ServiceError, TooManyRequests
 from tricorn.manager import housekeeping
@@ -156,6 +156,32 @@ def test_keys_take_turns(folder: Path) -> None:
                 running_now = await client.outcome(done)
             assert order.index(modest) <= 1
             assert [n for n in order if n != modest] == greedy
+
+    asyncio.run(scenario())
+
+
+def test_a_key_of_more_weight_has_more_turns(folder: Path) -> None:
+    """Two for one."""
+
+    async def scenario() -> None:
+        given = settings_for(folder, models={"m": {}})
+        given.models["m"].max_leases = 1
+        async with running(given) as manager:
+            client = manager.client()
+            lease = await client.lease("m")
+            light = [client.ask("m", key="light") for _ in range(2)]
+            heavy = [client.ask("m", key="heavy", weight=2.0) for _ in range(4)]
+            order = []
+            for _ in range(6):
+                client.give_back(lease)
+                waiting = [client.answers[n] for n in [*light, *heavy] if n not in order]
+                await asyncio.wait(waiting, timeout=WAIT_S, return_when="FIRST_COMPLETED")
+                [done] = [
+                    n for n in [*light, *heavy] if n not in order and client.answers[n].done()
+                ]
+                order.append(done)
+                lease = await client.outcome(done)
+            assert order == [light[0], *heavy[:2], light[1], *heavy[2:]]
 
     asyncio.run(scenario())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -13,9 +13,10 @@ from flask import Response, request
 
 from tricorn.chat.response import Builder, Head, WholeBuilder, fingerprint, new_id
 from tricorn.errors import InternalError, TricornError
-from tricorn.gateway import record, sse
+from tricorn.gateway import prompt_log, record, sse
 from tricorn.gateway.call import Answer, Ask, Call, no_check
 from tricorn.gateway.caller import turn_key
+from tricorn.gateway.errand import Errand
 from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.generation import Ended, Generation, Grown, Job, Leased, PromptTaken
 from tricorn.gateway.record import TRUNCATED_HEADER, Record
@@ -40,6 +41,7 @@ def whole(job: Job, make: Callable[[Head], WholeBuilder], *, prefix: str) -> Res
     facts = record.current()
     facts.stream = False
     generation = Generation(services(), job, client_socket(), turn_key())
+    _watch(generation, facts, lambda: job.prompts)
     maker = _Maker(make, prefix, facts)
     try:
         while True:
@@ -70,6 +72,7 @@ def stream(
     facts = record.current()
     facts.stream = True
     generation = Generation(services(), job, client_socket(), turn_key())
+    _watch(generation, facts, lambda: job.prompts)
     maker = _Maker(make, prefix, facts)
     pieces = _pieces(generation, maker, framing)
     begun = Begun(next(pieces), pieces)
@@ -84,6 +87,7 @@ def answered(ask: Ask) -> Answer:
     """Wait for the answer. TricornError or ClientGone when there is none."""
     facts = record.current()
     call = Call(services(), ask, client_socket(), turn_key())
+    _watch(call, facts, lambda: [ask.make(0)])
     try:
         while (answer := call.next()) is None:
             continue
@@ -109,12 +113,23 @@ def visited(
         key=turn_key(),
         keep_alive_s=keep_alive_s,
     )
+    _watch(visit, record.current())
     try:
         while (lease := visit.next()) is None:
             continue
     finally:
         visit.close()
     return lease
+
+
+def _watch(
+    errand: Errand[Any], facts: Record, prompts: Callable[[], Sequence[msgspec.Struct]] = list
+) -> None:
+    """Have its record told of what happens to it."""
+    facts.timing.asked()
+    errand.on_lease = facts.granted
+    if services().settings.log_prompts:
+        facts.prompt = prompt_log.shown(prompts())
 
 
 class Begun:
@@ -225,7 +240,7 @@ class _Maker(Generic[BuilderT]):
                     builder.read_as(reading)
                 return builder.started(position, tokens, text, first)
             case Grown(position, delta):
-                self.facts.first_token()
+                self.facts.timing.token(first_sequence=position == 0 and delta.index == 0)
                 return builder.delta(position, delta)
             case Ended():
                 return builder.end()

@@ -97,6 +97,7 @@ class ManagerClient:
         key: str = "",
         prefix: tuple[int, ...] = (),
         keep_alive_s: float | None = None,
+        claim: protocol.Claim | None = None,
     ) -> int:
         """Ask for a lease, as `protocol.Acquire` has it; returns the call's number at once.
 
@@ -112,7 +113,7 @@ class ManagerClient:
         if sock is None:
             inbox.put(_unavailable())
         else:
-            asked = protocol.Acquire(call, model, request_id, key, prefix, keep_alive_s)
+            asked = protocol.Acquire(call, model, request_id, key, prefix, keep_alive_s, claim)
             self._send(sock, asked)
         return call
 
@@ -177,8 +178,15 @@ class ManagerClient:
         elif lease is not None:
             self._send(sock, protocol.Release(lease))
 
-    def release(self, lease: int, *, lost: bool = False) -> None:
-        """Give a lease back. lost: the replica's data socket broke.
+    def release(
+        self,
+        lease: int,
+        *,
+        lost: bool = False,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+    ) -> None:
+        """Give a lease back. lost: the replica's data socket broke. The tokens: that it took.
 
         Harmless for a lease that is back already, or that ended with its connection.
         """
@@ -188,7 +196,7 @@ class ManagerClient:
             if call is None or sock is None:
                 return
             del self._granted[call]
-        self._send(sock, protocol.Release(lease, lost))
+        self._send(sock, protocol.Release(lease, lost, prompt_tokens, completion_tokens))
 
     # --- the connection -----------------------------------------------------------------------
 
@@ -239,6 +247,8 @@ class ManagerClient:
 
     def _take(self, sock: socket.socket, message: protocol.ManagerMessage) -> None:
         if isinstance(message, Snapshot):
+            if message.log_level:
+                logs.set_level(message.log_level)
             with self._lock:
                 self._snapshot = message
             self._connected.set()
