@@ -27,6 +27,8 @@ TYPES = {
     "bool": "true or false",
     "Path": "path",
     "CommaList": "list",
+    "ApiKeys": "list, secret",
+    "SigningSecret": "text, secret",
     "Duration": "duration",
     "MemoryAmount": "size or share",
     "Numbers": "numbers",

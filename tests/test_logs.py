@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -15,7 +17,10 @@ from tricorn import logs
 @pytest.fixture(autouse=True)
 def unconfigured() -> Iterator[None]:
     """Leave structlog as it was for the tests after this one."""
+    level = logs.level()
     yield
+    logs.copy_to(None)
+    logs.set_level(level)
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 
@@ -60,3 +65,55 @@ def test_the_level_can_change(capsys: pytest.CaptureFixture[str]) -> None:
     log.error("four")
     lines = capsys.readouterr().err.splitlines()
     assert [json.loads(line)["event"] for line in lines] == ["two", "four"]
+
+
+def test_lines_are_copied_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the level, a time that sorts, and an exception's text, however the console looks; not
+    those below the level, and not those that another file has."""
+    lines: list[bytes] = []
+    logs.set_up(json=False, process="manager")
+    logs.copy_to(lines.append)
+    log = logs.get("pool")
+    log.info("loaded", model="m", path=Path("a/b"))
+    log.debug("unheard")
+    log.info("apart", **{logs.NOT_COPIED: True})
+    try:
+        raise ValueError("odd")
+    except ValueError:
+        log.exception("failed")
+    logs.copy_to(None)
+    log.info("later")
+    first, second = [json.loads(line) for line in lines]
+    assert first.pop("timestamp") <= second.pop("timestamp")
+    assert first == {
+        "level": "info",
+        "event": "loaded",
+        "model": "m",
+        "path": "a/b",
+        "part": "pool",
+        "process": "manager",
+    }
+    assert (second["level"], second["event"]) == ("error", "failed")
+    assert "ValueError: odd" in second["exception"]
+    shown = capsys.readouterr().err
+    assert all(word in shown for word in ("loaded", "apart", "later", "ValueError: odd"))
+    assert logs.NOT_COPIED not in shown
+
+
+def test_copies_of_other_threads_name_the_process() -> None:
+    lines: list[bytes] = []
+    logs.set_up(json=True, process="gateway")
+    logs.copy_to(lines.append)
+    thread = threading.Thread(target=logs.get("x").info, args=("said",))
+    thread.start()
+    thread.join()
+    assert json.loads(lines[0])["process"] == "gateway"
+
+
+def test_the_level_is_known() -> None:
+    logs.set_level("WARNING")
+    assert logs.level() == "WARNING"
+
+
+def test_times_are_utc() -> None:
+    assert logs.timestamp(1767225600.0625) == "2026-01-01T00:00:00.062Z"

@@ -46,6 +46,7 @@ class Server(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.asked: list[tuple[str, str, Any]] = []
         self.keys: list[str | None] = []
+        self.refusal = 404
         self.answers: dict[str, Any] = {
             "/health": {"status": "ok"},
             "/v1/models": {"data": [{"id": "org/a:Q4", "tricorn": {"state": "READY"}}]},
@@ -64,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
             self.path, {"error": {"message": "there is no such model"}}
         )
         events = isinstance(answer, list)
-        self.send_response(404 if "error" in answer else 200)
+        self.send_response(self.server.refusal if "error" in answer else 200)
         self.send_header("Content-Type", "text/event-stream" if events else "application/json")
         self.end_headers()
         for event in answer if events else []:
@@ -267,3 +268,12 @@ def test_a_server_that_speaks_something_else(server: Server) -> None:
 def test_table() -> None:
     """Columns are as wide as their widest cell; nothing stands behind the last one."""
     assert table([("A", "B"), ("long", "x")]) == ["A     B", "long  x"]
+
+
+def test_a_server_that_needs_a_key(capsys: pytest.CaptureFixture[str], server: Server) -> None:
+    """It is said how to give one."""
+    server.answers["/v1/models"] = {"error": {"message": "Send it in a header."}}
+    server.refusal = 401
+    code, _, err = said(capsys, "ls", "--url", server.url)
+    assert code == 1
+    assert "--api-key or TRICORN_API_KEY" in err

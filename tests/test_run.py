@@ -28,6 +28,7 @@ BEFORE_INSTALL = [
     "environments",
     "file_lock",
     *(f"hardware.{file.stem}" for file in sorted((SOURCE / "hardware").glob("[a-z]*.py"))),
+    "hidden_flags",
     "install_faults",
     "installed_packages",
     "installer",

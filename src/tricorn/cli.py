@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,13 +17,17 @@ from tricorn import (
     default_model,
     engine_commands,
     installer,
+    keys_command,
     logs,
+    logs_command,
     models_command,
     pull_command,
+    usage_command,
 )
 from tricorn.config import ModelSettings, Settings
 from tricorn.doctor import command as doctor
 from tricorn.errors import StartupError, TricornError
+from tricorn.hidden_flags import hide
 from tricorn.install_faults import InstallError
 from tricorn.manager import gguf_names, hf_folder
 from tricorn.place import from_settings
@@ -49,8 +54,14 @@ def build_parser() -> argparse.ArgumentParser:
     config_command.add_arguments(config)
     models = commands.add_parser("models", help="list, load, unload and delete models")
     models_command.add_arguments(models)
+    lines = commands.add_parser("logs", help="show what was logged, and what is")
+    logs_command.add_arguments(lines)
     pull = commands.add_parser("pull", help="fetch a model from the Hugging Face hub")
     pull_command.add_arguments(pull)
+    keys = commands.add_parser("keys", help="make, list and revoke API keys")
+    keys_command.add_arguments(keys)
+    usage = commands.add_parser("usage", help="what was used, by key, model and day")
+    usage_command.add_arguments(usage)
     return parser
 
 
@@ -62,6 +73,12 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="id of the model to load at start, or a path to a model")
     parser.add_argument("--workers", type=int, help="gateway processes")
     parser.add_argument("--config", type=Path, help="settings file; default: ./tricorn.yaml")
+    parser.add_argument(
+        "--api-key",
+        action="append",
+        metavar="KEY",
+        help="a key that requests need and that may do everything; may be repeated",
+    )
     parser.add_argument("--debug", action="store_true", help="log more")
     parser.add_argument(
         "--skip-check", action="store_true", help="check and install nothing, use what is there"
@@ -89,8 +106,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return config_command.run(arguments, print)
         if arguments.command == "models":
             return models_command.run(arguments)
+        if arguments.command == "logs":
+            return logs_command.run(arguments, logs_command.print_line)
         if arguments.command == "pull":
             return pull_command.run(arguments)
+        if arguments.command == "keys":
+            return keys_command.run(arguments)
+        if arguments.command == "usage":
+            return usage_command.run(arguments)
+        if arguments.api_key:
+            _hide_keys(sys.argv[1:] if argv is None else argv)
         return serve(arguments)
     except TricornError as error:
         print(f"tricorn: {error.message}", file=sys.stderr)
@@ -101,6 +126,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("tricorn: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _hide_keys(argv: Sequence[str]) -> None:
+    """Go on as a process in whose command line there are none; they are in its environment."""
+    left = hide(argv, os.environ)
+    if os.name == "posix":
+        os.execv(sys.executable, [sys.executable, "-m", "tricorn.cli", *left])
 
 
 def serve(arguments: argparse.Namespace) -> int:

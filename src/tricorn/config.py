@@ -14,13 +14,14 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic.functional_validators import BeforeValidator
+from pydantic import Field, PlainSerializer, SecretStr, field_validator, model_validator
+from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tricorn import settings_file
 from tricorn.engines.registry import ENGINES
 from tricorn.engines.spec import EngineOptions
+from tricorn.loopback import is_loopback
 from tricorn.model_names import ModelName
 from tricorn.model_settings import ModelDefaults as ModelDefaults
 from tricorn.model_settings import ModelSettings as ModelSettings
@@ -36,6 +37,27 @@ def _comma_list(value: object) -> object:
 
 
 CommaList = Annotated[list[str], NoDecode, BeforeValidator(_comma_list)]
+
+
+def _long(least: int, most: int) -> AfterValidator:
+    """Of characters, of a secret."""
+
+    def check(value: SecretStr) -> SecretStr:
+        if not least <= len(value.get_secret_value()) <= most:
+            raise ValueError(f"must have {least} to {most} characters")
+        return value
+
+    return AfterValidator(check)
+
+
+ApiKey = Annotated[SecretStr, _long(8, 256)]
+ApiKeys = Annotated[list[ApiKey], NoDecode, BeforeValidator(_comma_list)]
+SigningSecret = Annotated[
+    SecretStr,
+    _long(32, 4096),
+    PlainSerializer(lambda value: value.get_secret_value(), when_used="json"),
+]
+"""Gateways need it, and get their settings as JSON, in a file for their user's eyes only."""
 
 DEFAULTS = "defaults"
 """Under `models:` no model, but what all of them have in common."""
@@ -77,6 +99,22 @@ class Settings(BaseSettings):
     are managed only from those that are named, and from the server's own."""
     sse_keepalive_s: float = Field(15.0, gt=0)
     """Seconds of silence after which a stream gets an SSE comment."""
+
+    # --- access
+    auth: Literal["auto", "required", "off"] = "auto"
+    """Whether requests need an API key. auto: where HOST is not of loopback, and where API_KEYS or
+    JWT_SECRET is set. What manages models and keys needs one in any case once there is one."""
+    api_keys: ApiKeys = []
+    """Keys that may do everything, separated by commas, of 8 characters or more; others are made by
+    `tricorn keys create`."""
+    api_key_in_query: bool = False
+    """Take keys from addresses (`?api_key=`) too, where proxies and browsers write them down."""
+    jwt_secret: SigningSecret | None = None
+    """Whoever has it can sign tokens (JWT, HS256) that are taken as keys."""
+    metrics_public: bool = False
+    """`/metrics` without a key."""
+    docs_public: bool = False
+    """`/docs` and `/openapi.json` without a key."""
 
     # --- models
     model_base_path: Path = Path("models")
@@ -186,9 +224,17 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     """What outlives a start."""
     log_dir: Path = Path("logs")
-    """What engines write goes to LOG_DIR/engines."""
+    """Log files; what engines write goes to LOG_DIR/engines."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """What is said less than this is not logged."""
+    log_max_bytes: int = Field(64 * 1024 * 1024, ge=1024)
+    """Size at which a log file that all of Tricorn shares begins anew, as it does each day."""
+    log_keep_days: int = Field(14, ge=0)
+    """Days that such files are kept after that."""
+    log_keep_files: int = Field(20, ge=0)
+    """Of each such file, how many at most are kept."""
+    log_prompts: bool = False
+    """Write what requests say to LOG_DIR/inference.log."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """auto: console in dev, json in prod."""
     run_dir: Path | None = None
@@ -238,6 +284,12 @@ class Settings(BaseSettings):
         if self.workers:
             return self.workers
         return 1 if self.mode == "dev" else min(8, max(2, (os.cpu_count() or 1) // 2))
+
+    def requires_key(self) -> bool:
+        """Whether every request needs an API key, even if there is none yet."""
+        if self.auth != "auto":
+            return self.auth == "required"
+        return bool(self.api_keys) or self.jwt_secret is not None or not is_loopback(self.host)
 
     def use_unix_sockets(self) -> bool:
         return self.transport == "unix" or (self.transport == "auto" and os.name == "posix")

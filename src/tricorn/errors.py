@@ -6,9 +6,12 @@
     │   ├── UnsupportedParameter     400  a known parameter that this model or version cannot honour
     │   ├── ContextLengthExceeded    400  the prompt fills the context
     │   ├── PreviousResponseNotFound 400  the conversation to continue is not stored
+    │   ├── AuthenticationFailed     401  no key, or one that is none (any more)
     │   ├── NotAllowed               403  this server is not set up to do that
+    │   ├── PermissionDenied         403  the key may not do that
     │   ├── ModelNotFound            404
     │   ├── InstanceNotFound         404
+    │   ├── KeyNotFound              404
     │   ├── ResponseNotFound         404
     │   ├── RouteNotFound            404
     │   ├── MethodNotAllowed         405
@@ -16,6 +19,9 @@
     │   ├── BodyTooLarge             413
     │   ├── UnsupportedMediaType     415
     │   └── TooManyRequests          429  the model is busy, and enough others wait for it already
+    │       ├── RateLimitExceeded    429  the key's limits of this minute are used up
+    │       ├── QuotaExceeded        429  the key's tokens of this day or month are used up
+    │       └── TooManyFailures      429  too many wrong keys came from this address
     ├── ServiceError                 the server's fault or state (5xx)
     │   ├── InternalError            500
     │   ├── EngineGenerateError      500  one request failed inside a healthy engine
@@ -40,6 +46,8 @@ from typing import ClassVar
 
 import msgspec
 
+from tricorn.access.rate import Rate
+
 
 class ErrorInfo(msgspec.Struct, frozen=True, array_like=True):
     """A `TricornError` on the wire."""
@@ -48,6 +56,7 @@ class ErrorInfo(msgspec.Struct, frozen=True, array_like=True):
     message: str
     param: str | None = None
     retry_after_s: float | None = None
+    rate: Rate | None = None
 
 
 class TricornError(Exception):
@@ -64,10 +73,12 @@ class TricornError(Exception):
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
+        self.rate: Rate | None = None
+        """How far the limits of the caller's key are used up, where they are why."""
 
     def info(self) -> ErrorInfo:
         """The form that is sent to another process."""
-        return ErrorInfo(self.code, self.message, self.param, self.retry_after_s)
+        return ErrorInfo(self.code, self.message, self.param, self.retry_after_s, self.rate)
 
 
 class RequestError(TricornError):
@@ -92,6 +103,16 @@ class PreviousResponseNotFound(RequestError):
     code = "previous_response_not_found"
 
 
+class AuthenticationFailed(RequestError):
+    code = "invalid_api_key"
+    status = 401
+
+
+class PermissionDenied(RequestError):
+    code = "permission_denied"
+    status = 403
+
+
 class NotAllowed(RequestError):
     code = "not_allowed"
     status = 403
@@ -99,6 +120,11 @@ class NotAllowed(RequestError):
 
 class InstanceNotFound(RequestError):
     code = "instance_not_found"
+    status = 404
+
+
+class KeyNotFound(RequestError):
+    code = "key_not_found"
     status = 404
 
 
@@ -141,6 +167,18 @@ class TooManyRequests(RequestError):
     code = "too_many_requests"
     status = 429
     type = "rate_limit_error"
+
+
+class RateLimitExceeded(TooManyRequests):
+    code = "rate_limit_exceeded"
+
+
+class QuotaExceeded(TooManyRequests):
+    code = "insufficient_quota"
+
+
+class TooManyFailures(TooManyRequests):
+    code = "too_many_failures"
 
 
 class ServiceError(TricornError):
@@ -214,4 +252,6 @@ def _by_code(base: type[TricornError]) -> dict[str, type[TricornError]]:
 def from_info(info: ErrorInfo) -> TricornError:
     """The error that another process sent; `InternalError` where its code is not known here."""
     kind = _by_code(TricornError).get(info.code, InternalError)
-    return kind(info.message, param=info.param, retry_after_s=info.retry_after_s)
+    error = kind(info.message, param=info.param, retry_after_s=info.retry_after_s)
+    error.rate = info.rate
+    return error

@@ -41,7 +41,7 @@ def test_environment(project: Path) -> Environment:
     """What the tests need, added to `.venv`."""
     return Environment(
         path=project / ".venv",
-        requirements=[project / "requirements" / "test.txt"],
+        requirements=[project / "requirements" / name for name in ("tracing.txt", "test.txt")],
         name="test",
         addition=True,
         disk_bytes=400_000_000,

@@ -17,6 +17,7 @@ from pathlib import Path
 from tricorn import default_model, engine_commands, environments, installer
 from tricorn.doctor import command as doctor
 from tricorn.environment_state import Environment, is_whole
+from tricorn.hidden_flags import API_KEY, hide
 from tricorn.install_faults import InstallError
 from tricorn.place import from_environment
 
@@ -28,7 +29,7 @@ NOT_ON_WINDOWS = (
 
 COMMANDS = ("doctor", "engines")
 """They work before anything is installed."""
-LATER_COMMANDS = ("config", "models", "pull")
+LATER_COMMANDS = ("config", "models", "pull", "keys", "usage")
 """Of `tricorn`, which is installed first."""
 
 
@@ -44,7 +45,7 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         epilog="In --mode test everything after -- goes to pytest: run.py --mode test -- -k chat. "
         "Further commands: run.py doctor (what is missing here, and what mends it); "
         "run.py engines ls, install NAME, remove NAME; run.py pull NAME (a model from the hub); "
-        "run.py models; run.py config check.",
+        "run.py models; run.py keys; run.py usage; run.py config check.",
         allow_abbrev=False,
     )
     parser.add_argument("--mode", choices=["dev", "prod", "test"], help="default: prod")
@@ -53,6 +54,9 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--model", help="the model to load at start: a name in models/ or a file")
     parser.add_argument("--workers", type=int, help="gateway processes")
     parser.add_argument("--config", help="settings file (tricorn.yaml)")
+    parser.add_argument(
+        API_KEY, metavar="KEY", help="a key that requests need; may be repeated (API_KEYS)"
+    )
     parser.add_argument("--debug", action="store_true", help="log much more")
     parser.add_argument(
         "--skip-check", action="store_true", help="start at once, without a look at what is there"
@@ -87,6 +91,7 @@ def main(argv: Sequence[str], project: str | Path) -> int:
         return _command(argv[0], argv[1:], Path(project))
     if argv and argv[0] in LATER_COMMANDS:
         return _later_command(argv, Path(project))
+    argv = hide(argv, os.environ)
     options, pytest_arguments = parse(argv)
     project, directory = Path(project), Path.cwd()
     # Settings, models/ and logs/ are the project folder's, wherever run.py was started from.

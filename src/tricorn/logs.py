@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
+import msgspec
 import structlog
 
 
@@ -29,6 +33,47 @@ def set_level(level: str) -> None:
     _lowest = _LEVELS[level]
 
 
+def level() -> str:
+    """What is logged from now on, at least."""
+    return logging.getLevelName(_lowest)
+
+
+def timestamp(unix_s: float) -> str:
+    """As all log files have it: UTC, so that sorting by it is sorting by time."""
+    moment = datetime.fromtimestamp(unix_s, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+
+
+def encode(event: dict[str, Any]) -> bytes:
+    """One line of a log file, without its end."""
+    return msgspec.json.encode(event, enc_hook=str)
+
+
+NOT_COPIED = "not_copied"
+"""With this set a line is not copied: another file has it."""
+Sink = Callable[[bytes], None]
+_sink: Sink | None = None
+_process = ""
+
+
+def copy_to(sink: Sink | None) -> None:
+    """From now on every line that is logged goes there too, as JSON; None: nowhere. It must neither
+    block nor log."""
+    global _sink
+    _sink = sink
+
+
+def _copy(_: object, method: str, event: Any) -> Any:
+    apart = event.pop(NOT_COPIED, False)
+    if _sink is not None and not apart:
+        told = "error" if method == "exception" else method
+        # Bound for the whole process, but a thread or a greenlet may have its own context.
+        shown = {"timestamp": timestamp(time.time()), "level": told, "process": _process, **event}
+        structlog.processors.format_exc_info(cast(Any, None), method, shown)
+        _sink(encode(shown))
+    return event
+
+
 def _drop_quieter(_: object, method: str, event: Any) -> Any:
     if _LEVELS.get(method.upper(), logging.CRITICAL) < _lowest:
         raise structlog.DropEvent
@@ -37,10 +82,13 @@ def _drop_quieter(_: object, method: str, event: Any) -> Any:
 
 def set_up(*, level: str = "INFO", json: bool = False, process: str) -> None:
     """Configure logging of this process; to stderr, one line an event."""
+    global _process
+    _process = process
     set_level(level)
     shared: list[Any] = [
         _drop_quieter,
         structlog.contextvars.merge_contextvars,
+        _copy,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
         structlog.processors.StackInfoRenderer(),

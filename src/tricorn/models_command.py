@@ -18,7 +18,7 @@ from tricorn.config import Settings
 from tricorn.engines.spec import ModelSpec
 from tricorn.errors import StartupError
 from tricorn.place import from_settings
-from tricorn.server_client import ServerClient, ServerUnreachable, url_of
+from tricorn.server_client import ServerClient, ServerUnreachable, key_for, url_of
 from tricorn.settings_loading import load_settings
 from tricorn.terminal_bar import Bar
 
@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace, say: Say = print) -> int:
     if arguments.action == "pull":
         return pull_command.run(arguments)
     settings = load_settings(config_file=arguments.config)
-    client = ServerClient(arguments.url or url_of(settings), arguments.api_key)
+    key = key_for(settings, given=arguments.api_key, elsewhere=bool(arguments.url))
+    client = ServerClient(arguments.url or url_of(settings), key)
     try:
         return _ACTIONS[arguments.action](arguments, settings, client, say)
     except ServerUnreachable as error:

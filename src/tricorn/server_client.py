@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from tricorn.access import secret
 from tricorn.config import Settings
 from tricorn.errors import TricornError
 
@@ -107,6 +108,13 @@ class ServerClient:
         return ServerUnreachable(f"the server at {self.url} cannot be reached: {why}")
 
 
+def key_for(settings: Settings, *, given: str | None, elsewhere: bool) -> str | None:
+    """The key that a command sends: the one it was given, else the environment's, else the admin
+    key that was made here; that one never to a server elsewhere."""
+    found = given or os.environ.get(KEY)
+    return found or (None if elsewhere else secret.admin_key(settings.data_dir))
+
+
 def url_of(settings: Settings) -> str:
     """Where the server with these settings is reached from this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(settings.host, settings.host)
@@ -115,6 +123,8 @@ def url_of(settings: Settings) -> str:
 
 def _message(response: http.client.HTTPResponse) -> str:
     text = response.read()
+    if response.status == 401:
+        return f"the server needs a key that holds: give one by --api-key or {KEY}"
     try:
         return str(json.loads(text)["error"]["message"])
     except (ValueError, KeyError, TypeError):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tricorn.model_settings import ModelDefaults, ModelSettings
 from tricorn.settings_file import SECTIONS, nearest
 
-SECRET = ("hf_token", "env", "http_proxy", "https_proxy")
+SECRET = ("api_keys", "jwt_secret", "hf_token", "env", "http_proxy", "https_proxy")
 """Settings whose values are not repeated."""
 
 

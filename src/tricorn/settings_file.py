@@ -33,6 +33,14 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "transport",
         "run_dir",
     ),
+    "access": (
+        "auth",
+        "api_keys",
+        "api_key_in_query",
+        "jwt_secret",
+        "metrics_public",
+        "docs_public",
+    ),
     "catalog": (
         "model_base_path",
         "default_model",
@@ -95,7 +103,15 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "max_stored_responses",
         "max_stored_bytes",
     ),
-    "logging": ("log_level", "log_format", "log_dir"),
+    "logging": (
+        "log_level",
+        "log_format",
+        "log_dir",
+        "log_max_bytes",
+        "log_keep_days",
+        "log_keep_files",
+        "log_prompts",
+    ),
 }
 """Every setting but `models` and `model_defaults`, by the section that it may stand in."""
 

@@ -17,7 +17,8 @@ from tricorn.wire import FrameReader, pack
 
 
 class ControlServer:
-    """Grants every lease on one worker. `released` gets what gateways give back."""
+    """Grants every lease on one worker. `released` gets what gateways give back, `usage` what they
+    have served."""
 
     def __init__(self, settings: Settings, worker: Any, *, pid: int | None = None) -> None:
         self.run_dir = settings.runtime_dir()
@@ -25,6 +26,7 @@ class ControlServer:
         path = self.run_dir / "control.sock"
         self._worker = worker
         self.released: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self.usage: queue.SimpleQueue[protocol.Usage] = queue.SimpleQueue()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -60,6 +62,8 @@ class ControlServer:
                 return protocol.Granted(call, call, address, "test", model, self._worker.model)
             case protocol.Release(lost=lost):
                 self.released.put(lost)
+            case protocol.Usage():
+                self.usage.put(message)
         return None
 
     def close(self) -> None:

@@ -98,6 +98,8 @@ class FakeManager:
         self.held: queue.SimpleQueue[tuple[str, queue.SimpleQueue[object], int]] | None = None
         """Set: calls are put here instead of being answered."""
         self.released: list[tuple[str, bool]] = []
+        self.tokens: list[tuple[int, int]] = []
+        """That leases have taken, of those that have taken any: prompt, completion."""
         self.withdrawn: list[int] = []
         self.asked: list[dict[str, Any]] = []
         """What each call said beside the model's name."""
@@ -197,8 +199,17 @@ class FakeManager:
     def withdraw(self, call: int) -> None:
         self.withdrawn.append(call)
 
-    def release(self, lease: int, *, lost: bool = False) -> None:
+    def release(
+        self,
+        lease: int,
+        *,
+        lost: bool = False,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+    ) -> None:
         model = self._leases.pop(lease)
+        if prompt_tokens or completion_tokens:
+            self.tokens.append((prompt_tokens, completion_tokens))
         self.released.append((model, lost))
         if lost:
             worker = self._workers.pop(model)

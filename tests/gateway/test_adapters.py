@@ -35,7 +35,7 @@ class Manager(FakeManager):
         worker = self._worker
         inbox.put(Granted(call, call, worker.address, SECRET, model, worker.model, adapter=adapter))
 
-    def release(self, lease: int, *, lost: bool = False) -> None:
+    def release(self, lease: int, *, lost: bool = False, **tokens: int) -> None:
         self.released.append((self._leases.pop(lease), lost))
 
     def snapshot(self) -> Snapshot:

@@ -30,9 +30,11 @@ class OneWorker(FakeManager):
     def __init__(self, worker: ScriptedWorker) -> None:
         super().__init__({"m": {}})
         self.add("m", worker)
+        self.taken: list[tuple[int, int]] = []
 
-    def release(self, lease: int, *, lost: bool = False) -> None:
+    def release(self, lease: int, *, lost: bool = False, **tokens: int) -> None:
         self.released.append((self._leases.pop(lease), lost))
+        self.taken.append((tokens["prompt_tokens"], tokens["completion_tokens"]))
 
 
 @pytest.fixture
@@ -66,6 +68,7 @@ def test_events_in_order(services: Services, scripted: ScriptedWorker, manager: 
     assert generation.next(WAIT_S) == Grown(0, delta)
     assert generation.next(WAIT_S) == Ended()
     assert manager.released == [("m", False)]
+    assert manager.taken == [(7, 1)]
     generation.close()
     assert manager.released == [("m", False)]
 
@@ -115,6 +118,7 @@ def test_one_retry(services: Services, scripted: ScriptedWorker, manager: OneWor
     assert generation.next(WAIT_S) == PromptTaken(0, 7, None)
     assert generation.next(WAIT_S) == Ended()
     assert manager.released == [("m", True), ("m", False)]
+    assert manager.taken == [(0, 0), (7, 0)], "what nobody had is nobody's to pay"
 
 
 def test_no_second_retry(services: Services, scripted: ScriptedWorker, manager: OneWorker) -> None:

@@ -247,6 +247,23 @@ def test_chunked_body(gunicorn: Gunicorn) -> None:
         assert endless.status_code == 413
 
 
+def test_the_last_of_the_usage_is_told(tmp_path: Path, worker: ScriptedWorker) -> None:
+    """By a gateway that ends before its next report; and what it logs goes along."""
+    settings = Settings(run_dir=tmp_path, port=free_port(), workers=1, drain_timeout_s=1)
+    control = ControlServer(settings, worker)
+    gateway = Gunicorn(settings)
+    httpx.get(f"http://127.0.0.1:{gateway.port}/nowhere")
+    gateway.close()
+    told = [control.usage.get(timeout=15)]
+    while not control.usage.empty():
+        told.append(control.usage.get())
+    control.close()
+    answers = {(one.route, one.status): one.count for usage in told for one in usage.answers}
+    assert answers["none", 404] == 1
+    lines = [json.loads(line) for usage in told for line in usage.lines]
+    assert "/nowhere" in [line.get("path") for line in lines]
+
+
 def test_a_managed_gateway_ends_with_its_manager(tmp_path: Path, worker: ScriptedWorker) -> None:
     """When the manager's process is gone, gunicorn ends by itself."""
     manager = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)

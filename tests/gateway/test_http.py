@@ -234,7 +234,7 @@ def test_a_retry_restarts_the_answer(
     """A whole answer holds nothing of what the lost engine had given."""
 
     class Same(FakeManager):
-        def release(self, lease: int, *, lost: bool = False) -> None:
+        def release(self, lease: int, *, lost: bool = False, **tokens: int) -> None:
             self._leases.pop(lease)
 
     own = Same({})

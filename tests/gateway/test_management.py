@@ -367,7 +367,7 @@ def test_our_own_pages_manage(
 ) -> None:
     """Those of the server itself, and those that CORS_ORIGINS names."""
     manager.answers["unload"] = STATUS
-    app = make_app(manager, host=listens_on, cors_origins=["https://a.example", "*"])
+    app = make_app(manager, host=listens_on, auth="off", cors_origins=["https://a.example", "*"])
     headers = {"Origin": origin, "Host": host}
     answer = app.test_client().delete("/v1/models/plain/unload", headers=headers)
     assert answer.status_code == status

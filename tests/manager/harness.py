@@ -158,13 +158,19 @@ class Manager:
         )
         self.pool.adopt(scan())
         self.desk = Desk(
-            lambda: self.settings, self.pool, scan, self.overrides, self.events, self.reload
+            lambda: self.settings,
+            self.pool,
+            scan,
+            self.overrides,
+            self.events,
+            self.reload,
+            self.books.ledger,
         )
         self.control = ControlServer(
             self.pool,
             status=lambda models: (bool(models), "test", None),
             orders=self.desk.orders,
-            on_usage=self.desk.usage.add,
+            on_usage=self.desk.take,
             marked=self.desk.marked,
         )
         self.events.publish = self.control.broadcast
@@ -189,6 +195,7 @@ class Manager:
         await self.desk.close()
         await self.pool.stop()
         await self.control.close()
+        self.desk.monitoring.files.close()
         self.run_dir.close()
 
     def client(self) -> Client:
@@ -228,7 +235,7 @@ class Manager:
             load_timeout_s=self.settings.load_timeout_s,
             supervision=Supervision(self.settings.canary_interval_s, self.settings.hang_timeout_s),
             on_change=on_change,
-            on_state=self.events.replica_state,
+            on_state=self.desk.replica_state,
         )
         self.started.append(replica)
         return replica

@@ -15,7 +15,9 @@ from tests.leases import answer
 from tests.manager.harness import WAIT_S, Manager, running_in_thread, settings_for
 from tests.polling import wait_until
 
-from tricorn.errors import ManagerUnavailable, ModelNotFound, Overloaded
+from tricorn import logs
+from tricorn.access.terms import Allowance
+from tricorn.errors import ManagerUnavailable, ModelNotFound, Overloaded, RateLimitExceeded
 from tricorn.manager import control, protocol
 from tricorn.manager.client import ManagerClient
 from tricorn.manager.protocol import Granted, Progress
@@ -82,11 +84,37 @@ def test_what_is_said_with_a_call_and_told_while_it_waits(
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
     said = {"key": "k", "prefix": (1, 2**63 - 1), "keep_alive_s": math.inf}
     call = client.acquire("a", "r", inbox, **said)
-    assert heard.get(timeout=WAIT_S) == (call, "a", "r", said)
+    assert heard.get(timeout=WAIT_S) == (call, "a", "r", said | {"weight": 1.0})
     assert inbox.get(timeout=WAIT_S) == Progress(call, "loading a", 0.5, 2.0)
     client.acquire("a", "r", queue.SimpleQueue())
-    nothing = {"key": "", "prefix": (), "keep_alive_s": None}
+    nothing = {"key": "", "prefix": (), "keep_alive_s": None, "weight": 1.0}
     assert heard.get(timeout=WAIT_S)[-1] == nothing
+
+
+def test_limits_of_a_key_over_two_gateways(manager: Manager, client: ManagerClient) -> None:
+    """What one has used the other has not; the tokens that were given back with a lease can be
+    used again."""
+    claim = protocol.Claim("k", Allowance(tokens_per_minute=100), 100)
+    second = ManagerClient(manager.settings.runtime_dir())
+    second.start()
+    assert second.wait_connected(WAIT_S)
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    try:
+        client.acquire("a", "r", inbox, claim=claim)
+        granted = answer(inbox, WAIT_S)
+        assert isinstance(granted, Granted)
+        assert granted.rate is not None
+        assert granted.rate.limit_tokens == 100
+        second.acquire("a", "r", inbox, claim=claim)
+        refused = answer(inbox, WAIT_S)
+        assert isinstance(refused, RateLimitExceeded)
+        assert refused.rate is not None
+        client.release(granted.lease, prompt_tokens=0, completion_tokens=0)
+        wait_until(lambda: leases(manager) == 0)
+        second.acquire("a", "r", inbox, claim=claim)
+        assert isinstance(answer(inbox, WAIT_S), Granted)
+    finally:
+        second.close()
 
 
 def test_refusal_is_an_error(client: ManagerClient) -> None:
@@ -316,6 +344,15 @@ def test_usage_is_summed(manager: Manager, client: ManagerClient) -> None:
     for _ in range(2):
         assert client.report(protocol.Usage(1, 0, 0.5, 3, 4))
     wait_until(lambda: manager.desk.usage.total == protocol.Usage(2, 0, 1.0, 6, 8))
+
+
+def test_the_level_of_the_log_comes_from_the_manager(tmp_path: Path) -> None:
+    """With each snapshot."""
+    one, other = socket.socketpair()
+    with one, other:
+        snapshot = protocol.Snapshot(1, [], True, "well", log_level="ERROR")
+        ManagerClient(tmp_path)._take(one, snapshot)
+    assert logs.level() == "ERROR"
 
 
 def test_orders_without_a_manager(tmp_path: Path) -> None:

@@ -148,26 +148,41 @@ def test_aliases(folder: Path) -> None:
 
 def test_keys_take_turns() -> None:
     """One that asks for much does not keep another one waiting behind all of it."""
+    turns = order_of_turns([("greedy", 1.0)] * 4 + [("modest", 1.0)])
+    assert 4 in turns[:2]
+    assert [position for position in turns if position != 4] == [0, 1, 2, 3]
+
+
+def test_a_key_of_more_weight_has_more_turns() -> None:
+    """Two for one."""
+    turns = order_of_turns([("light", 1.0)] * 2 + [("heavy", 2.0)] * 4)
+    assert turns == [0, 2, 3, 1, 4, 5]
+
+
+def order_of_turns(asked: list[tuple[str, float]]) -> list[int]:
+    """Which of the keys with weights has its turn when, where one request is served at a time."""
+    turns: list[int] = []
 
     async def scenario() -> None:
         world = World({"m": Plan(memory=1)}, budget=10, serving=Serving(max_leases=1))
         world.open()
         client = world.client()
         lease = await client.lease("m")
-        asked = [client.ask("m", key="greedy") for _ in range(4)] + [client.ask("m", key="modest")]
-        served: list[int] = []
-        while len(served) < len(asked):
+        calls = [client.ask("m", key=key, weight=weight) for key, weight in asked]
+        while len(turns) < len(asked):
             client.give_back(lease)
             await asyncio.sleep(0.1)
-            [granted] = [n for n in asked if client.answers[n].done() and n not in served]
-            served.append(granted)
-            lease = await client.outcome(granted)
-        *greedy, modest = asked
-        assert served.index(modest) <= 1
-        assert [number for number in served if number != modest] == greedy
+            [granted] = [
+                position
+                for position, call in enumerate(calls)
+                if client.answers[call].done() and position not in turns
+            ]
+            turns.append(granted)
+            lease = await client.outcome(calls[granted])
         await world.pool.stop()
 
     virtual_time.run(scenario())
+    return turns
 
 
 def test_requests_of_all_models_are_bounded(folder: Path) -> None:

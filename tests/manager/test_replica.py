@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from tests.manager.harness import STAND_IN, Manager, is_running, running, settings_for
 
+from tricorn import logs
 from tricorn.errors import ModelLoadFailed
-from tricorn.manager import placement, replica
+from tricorn.manager import placement, protocol, replica
 from tricorn.manager.placement import log_name
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of posix")
@@ -186,5 +187,20 @@ def test_long_log_is_set_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
             await failed_load(manager)
         assert log.read_text() == "new\n"
         assert (log.parent / "m.log.1").exists()
+
+    asyncio.run(scenario())
+
+
+def test_the_level_changes_while_it_starts(folder: Path) -> None:
+    """A worker that was started with another level is told when it connects; later at once."""
+
+    async def scenario() -> None:
+        async with with_worker(folder, {}) as manager:
+            one = manager._make("replica-9", manager.pool.served()[0].spec, lambda replica: None)
+            told: list[object] = []
+            logs.set_level("ERROR")
+            assert one.attached(told.append)
+            one.set_log_level("DEBUG")
+            assert told == [protocol.SetLevel("ERROR"), protocol.SetLevel("DEBUG")]
 
     asyncio.run(scenario())

@@ -31,6 +31,7 @@ from tricorn.manager.client import ManagerClient
 from tricorn.manager.default_choice import pick_default, readiness
 from tricorn.manager.protocol import Granted, ModelInfo
 from tricorn.manager.run_directory import read_control
+from tricorn.storage.keys import KeyStore
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of posix")
 
@@ -101,6 +102,30 @@ class Served:
             self.process.kill()
         self.process.wait()
         self.output.close()
+
+
+@posix
+def test_a_first_key_and_what_is_used_by_it(folder: Path) -> None:
+    """It is printed once and kept; what a lease has taken is in the books when the manager has
+    ended; no log has the key."""
+    data = folder / "data"
+    settings: dict[str, Any] = {"auth": "required", "data_dir": str(data)}
+    with closing(Served(folder, {"m": {}}, **settings)) as served:
+        granted = served.lease()
+        text = (data / "admin-key").read_text().strip()
+        served.client.release(granted.lease, prompt_tokens=3, completion_tokens=4)
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(WAIT_S) == 0
+        printed = served.text()
+        assert printed.count(text) == 1
+        assert not any(text in line for line in printed.splitlines() if line.startswith("{"))
+        (row,) = KeyStore(data).usage("2000")
+        assert (row.key, row.model, row.requests) == ("", "m", 1)
+        assert (row.prompt_tokens, row.completion_tokens) == (3, 4)
+    with closing(Served(folder, {"m": {}}, **settings)) as served:
+        served.lease()
+        assert text not in served.text()
+        assert text not in (served.run_dir / "settings.json").read_text()
 
 
 def test_models_are_preloaded(folder: Path) -> None:
@@ -262,6 +287,9 @@ def test_changed_settings_are_taken_over(served: Served) -> None:
     assert all(is_running(pid) for pid in before)
     told = json.loads((served.run_dir / "settings.json").read_text())
     assert (set(told["models"]), told["log_level"]) == ({"m", "n"}, "ERROR")
+    snapshot = served.client.snapshot()
+    assert snapshot is not None
+    assert snapshot.log_level == "ERROR"  # gateways take it over
     assert told["max_body_bytes"] != 2048  # what needs a restart stays as it was
 
 

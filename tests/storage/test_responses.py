@@ -162,3 +162,24 @@ def counted(store: ResponseStore) -> int:
     items = "SELECT count(*) FROM items WHERE response NOT IN (SELECT id FROM responses)"
     assert store._database.read(lambda c: c.execute(items).fetchone()) == (0,)
     return int(rows)
+
+
+def test_owners(tmp_path: Path) -> None:
+    """What one has stored is not there for another, whatever it is asked for by."""
+    store = ResponseStore(tmp_path, ttl_s=100, max_responses=10, max_bytes=10**6)
+    item = {"id": "item_1", "type": "message"}
+    turn = Turn([item], {"id": "resp_1", "output": []})
+    ann, bob = store.of("ann"), store.of("bob")
+    ann.save(turn)
+    assert ann.get("resp_1") == turn
+    assert ann.item("item_1") == item
+    for other in (bob, store):
+        assert other.item("item_1") is None
+        for look in (other.get, other.turns, other.delete):
+            with pytest.raises(Missing):
+                look("resp_1")
+    bob.save(Turn([], {"id": "resp_2", "output": []}), previous="resp_1")
+    with pytest.raises(Missing) as caught:
+        bob.turns("resp_2")
+    assert caught.value.response_id == "resp_1"
+    ann.delete("resp_1")

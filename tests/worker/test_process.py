@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import signal
 import socket
@@ -16,11 +17,12 @@ import pytest
 from tests.polling import wait_until
 
 import tricorn
+from tricorn import logs
 from tricorn.engines.request import SamplingParams
 from tricorn.engines.spec import Adapter, EngineOptions, ModelSpec
 from tricorn.manager import protocol as control
 from tricorn.wire import FrameReader, pack
-from tricorn.worker import protocol
+from tricorn.worker import process, protocol
 from tricorn.worker.client import EngineClient
 from tricorn.worker.protocol import Launch
 
@@ -150,6 +152,23 @@ def test_a_failed_load_is_told_and_ends_it(
         assert worker.process.wait(20) == 3
     finally:
         worker.close()
+
+
+def test_the_level_of_its_log_can_change() -> None:
+    """SetLevel, before and after the load."""
+    before = logs.level()
+
+    async def obeyed() -> str:
+        reader = asyncio.StreamReader()
+        reader.feed_data(pack(control.encode(control.SetLevel("ERROR"))))
+        reader.feed_data(pack(control.encode(control.Stop())))
+        await process._obey(reader, asyncio.Event(), asyncio.Queue(), asyncio.Queue())
+        return logs.level()
+
+    try:
+        assert asyncio.run(obeyed()) == "ERROR"
+    finally:
+        logs.set_level(before)
 
 
 def test_a_dropped_adapter_is_forgotten(tmp_path: Path) -> None:

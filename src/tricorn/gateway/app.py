@@ -8,7 +8,7 @@ from flask import Flask
 
 from tricorn import logs
 from tricorn.config import Settings
-from tricorn.gateway import cors, errors, instance, lifeline, origins, proxy, record, usage
+from tricorn.gateway import access, cors, errors, instance, lifeline, origins, proxy, record, usage
 from tricorn.gateway.routes import (
     anthropic,
     chat,
@@ -17,7 +17,9 @@ from tricorn.gateway.routes import (
     events,
     health,
     instances,
+    keys,
     management,
+    metrics,
     models,
     ollama,
     ollama_embed,
@@ -27,6 +29,9 @@ from tricorn.gateway.routes import (
     responses,
     system,
     tokens,
+)
+from tricorn.gateway.routes import (
+    logs as log_routes,
 )
 from tricorn.gateway.services import EXTENSION, Manager, Services
 
@@ -44,7 +49,7 @@ INFERENCE = (
     models,
 )
 """What clients use models by; also below /proxy/ID."""
-MANAGEMENT = (management, ollama_manage, instances, system, events)
+MANAGEMENT = (management, ollama_manage, instances, system, events, keys, log_routes, metrics)
 """What pages of other servers must not reach."""
 
 
@@ -71,11 +76,19 @@ def create_app(settings: Settings | None = None, manager: Manager | None = None)
     using = {family.bp.name for family in INFERENCE}
     cors.register(app, settings.cors_origins, managing)
     origins.register(app, managing, settings.cors_origins, settings.host)
+    access.register(app, settings, services.key_book)
     proxy.register(app, using)
-    usage.register(app, services, using)
+    counter = usage.register(app, services, using)
     errors.register(app)
     for family in (*INFERENCE, *MANAGEMENT, health):
         app.register_blueprint(family.bp)
-    if os.environ.get(lifeline.MANAGED) == "1":
-        services.on_start = lambda: lifeline.hold(run_dir, services.connected)
+    managed = os.environ.get(lifeline.MANAGED) == "1"
+
+    def start() -> None:
+        logs.copy_to(counter.line)
+        if managed:
+            lifeline.hold(run_dir, services.connected)
+
+    services.on_start = start
+    services.on_end = counter.flush
     return app

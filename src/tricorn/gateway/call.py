@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tricorn.engines.spec import LoadedModel
+from tricorn.gateway import estimate
 from tricorn.gateway.errand import Errand
 from tricorn.gateway.services import Services
 from tricorn.manager.protocol import Granted
@@ -53,6 +54,14 @@ class Call(Errand[Answer]):
             services, ask.model, ask.request_id, sock, key=key, keep_alive_s=ask.keep_alive_s
         )
 
+    def _reserve(self) -> int:
+        match self._ask.make(0):
+            case protocol.Embed(prompts=prompts):
+                return sum(map(estimate.of_prompt, prompts))
+            case protocol.Score(queries=queries, documents=documents):
+                return estimate.of_pairs(queries, documents)
+        return 0
+
     def _start(self, lease: Granted, engine: EngineClient) -> None:
         self._ask.check(lease)
         self._answer = Answer(lease.model_id, lease.model, self._retried)
@@ -67,6 +76,8 @@ class Call(Errand[Answer]):
                 | protocol.Detokenized(number)
             ) if number in self._running:
                 self._answer.parts.append(arrived)
+                if isinstance(arrived, protocol.Vectors | protocol.Scored):
+                    self.prompt_tokens += arrived.prompt_tokens
             case protocol.Finished(number) if number in self._running:
                 self._ended(number)
                 return self._answer

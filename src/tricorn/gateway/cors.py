@@ -7,11 +7,14 @@ from collections.abc import Collection
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 
+from tricorn.access.rate import HEADERS as RATE_HEADERS
 from tricorn.gateway.record import IGNORED_HEADER, REQUEST_ID_HEADER, TRUNCATED_HEADER
 
-EXPOSED = ", ".join((REQUEST_ID_HEADER, IGNORED_HEADER, TRUNCATED_HEADER, "retry-after"))
+EXPOSED = ", ".join(
+    (REQUEST_ID_HEADER, IGNORED_HEADER, TRUNCATED_HEADER, *RATE_HEADERS, "retry-after")
+)
 METHODS = "GET, HEAD, POST, OPTIONS"
-MANAGING_METHODS = f"{METHODS}, DELETE"
+MANAGING_METHODS = f"{METHODS}, PATCH, DELETE"
 DEFAULT_HEADERS = "authorization, content-type"
 WANTED_METHOD = "Access-Control-Request-Method"
 MAX_AGE_S = 86400
@@ -23,7 +26,7 @@ def register(app: Flask, origins: list[str], managing: Collection[str]) -> None:
 
     @app.before_request
     def preflight() -> Response | None:
-        if request.method != "OPTIONS" or WANTED_METHOD not in request.headers:
+        if not is_preflight():
             return None
         if isinstance(request.routing_exception, NotFound):
             return None
@@ -50,6 +53,11 @@ def register(app: Flask, origins: list[str], managing: Collection[str]) -> None:
             response.headers["Access-Control-Allow-Headers"] = wanted or DEFAULT_HEADERS
             response.headers["Access-Control-Max-Age"] = str(MAX_AGE_S)
         return response
+
+
+def is_preflight() -> bool:
+    """A browser asks whether a page may make a request; it brings no key."""
+    return request.method == "OPTIONS" and WANTED_METHOD in request.headers
 
 
 def _blueprint(app: Flask) -> str | None:

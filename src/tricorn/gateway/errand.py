@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -21,12 +22,12 @@ import structlog
 
 from tricorn.chat.prefix_chain import Chain
 from tricorn.errors import EngineLost, Overloaded, TricornError, from_info
-from tricorn.gateway import pinned
+from tricorn.gateway import access, pinned
 from tricorn.gateway.disconnect import GONE
 from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.heartbeat import SILENCE
 from tricorn.gateway.services import Services
-from tricorn.manager.protocol import Granted, Progress
+from tricorn.manager.protocol import Claim, Granted, Progress
 from tricorn.worker import protocol
 from tricorn.worker.client import EngineClient
 
@@ -54,6 +55,9 @@ class Errand(ABC, Generic[EventT]):
         key: str = "",
         keep_alive_s: float | None = None,
     ) -> None:
+        """PermissionDenied where the key may not use the model."""
+        access.must_use(pinned.named(model), lambda: services.everything().models)
+        self._identity = access.current()
         self._services = services
         self._manager = services.manager
         self._model = model
@@ -69,6 +73,11 @@ class Errand(ABC, Generic[EventT]):
         self._running: dict[int, int] = {}
         """Requests in the engine: number → position among those of this errand."""
         self._retried = False
+        self.prompt_tokens = 0
+        """That the engine has taken for it; counted by those that ask for some."""
+        self.completion_tokens = 0
+        self.on_lease: Callable[[Granted], None] = lambda lease: None
+        """Set by the handler: called with each lease, before it is used."""
         self.committed = False
         """Set by the handler once the client has been sent a part of the answer."""
         self._progress: Progress | None = None
@@ -93,6 +102,10 @@ class Errand(ABC, Generic[EventT]):
     def _prefix(self) -> Chain:
         """Of the prompt. Only asked for where the model has several replicas."""
         return ()
+
+    def _reserve(self) -> int:
+        """Tokens that it may take. Only asked for where the key's are limited."""
+        return 0
 
     def next(self, timeout_s: float | None = None) -> EventT | None:
         """What happens next; None when nothing does for `timeout_s`, or by default for as long as
@@ -162,7 +175,15 @@ class Errand(ABC, Generic[EventT]):
             key=self._key,
             prefix=self._prefix() if self._services.is_spread(self._wanted) else (),
             keep_alive_s=self._keep_alive_s,
+            claim=self._claim(),
         )
+
+    def _claim(self) -> Claim | None:
+        if self._identity is None:
+            return None
+        allowance = self._identity.terms.allowance()
+        reserve = self._reserve() if allowance.limits_tokens() else 0
+        return Claim(self._identity.key_id, allowance, reserve, again=self._retried)
 
     def _is_news(self, progress: Progress) -> bool:
         if progress.call != self._call or progress == self._progress:
@@ -196,6 +217,7 @@ class Errand(ABC, Generic[EventT]):
         if self._wanted != self._model:
             lease = msgspec.structs.replace(lease, model_id=self._model)
         self._lease = lease
+        self.on_lease(lease)
         try:
             self._engine = self._services.engines.client(lease.address, lease.secret)
             return self._start(lease, self._engine)
@@ -215,6 +237,8 @@ class Errand(ABC, Generic[EventT]):
         self._stop()
         if not isinstance(error, EngineLost):
             raise error
+        if not self.committed:  # nobody has had anything of it
+            self.prompt_tokens = self.completion_tokens = 0
         self._release(lost=True)
         if self._retried or self.committed:
             raise error
@@ -231,4 +255,9 @@ class Errand(ABC, Generic[EventT]):
     def _release(self, *, lost: bool) -> None:
         if self._lease is not None:
             lease, self._lease = self._lease, None
-            self._manager.release(lease.lease, lost=lost)
+            self._manager.release(
+                lease.lease,
+                lost=lost,
+                prompt_tokens=self.prompt_tokens,
+                completion_tokens=self.completion_tokens,
+            )

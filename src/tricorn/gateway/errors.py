@@ -12,6 +12,7 @@ from werkzeug.exceptions import MethodNotAllowed as WerkzeugMethodNotAllowed
 from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
 from tricorn.errors import (
+    AuthenticationFailed,
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
@@ -35,6 +36,8 @@ def answer(error: TricornError) -> Response:
     response = Response(
         orjson.dumps(shape(error)), status=error.status, mimetype="application/json"
     )
+    if isinstance(error, AuthenticationFailed):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="tricorn"'
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     return response
@@ -51,6 +54,7 @@ def register(app: Flask) -> None:
 def _tricorn_error(error: TricornError) -> Response:
     facts = record.current()
     facts.error, facts.param = error.code, error.param
+    facts.rate = error.rate or facts.rate
     if error.status >= 500:
         facts.message = error.message
     return answer(error)

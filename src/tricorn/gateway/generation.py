@@ -13,6 +13,7 @@ from tricorn.chat.truncation import Truncated
 from tricorn.engines.request import ChatPrompt, SamplingParams, TokenDelta
 from tricorn.engines.spec import EngineCapabilities, LoadedModel
 from tricorn.errors import InvalidRequest, UnsupportedParameter
+from tricorn.gateway import estimate
 from tricorn.gateway.abilities import must_generate
 from tricorn.gateway.call import no_check
 from tricorn.gateway.errand import Errand
@@ -118,6 +119,9 @@ class Generation(Errand[Event]):
             return prefix_chain.of_text(begins, self._model)
         return prefix_chain.of_tokens(begins, self._model)
 
+    def _reserve(self) -> int:
+        return estimate.reserve(self._job.prompts, self._job.sampling)
+
     def _start(self, lease: Granted, engine: EngineClient) -> Event:
         job = self._job
         must_generate(lease)
@@ -141,6 +145,8 @@ class Generation(Errand[Event]):
     def _told(self, arrived: object) -> Event | None:
         if isinstance(arrived, protocol.Delta):  # nearly all of them are
             position = self._running.get(arrived.id)
+            if position is not None:
+                self.completion_tokens += len(arrived.delta.token_ids)
             return None if position is None else Grown(position, arrived.delta)
         match arrived:
             case Unsent():
@@ -154,6 +160,7 @@ class Generation(Errand[Event]):
         return None
 
     def _taken(self, position: int, started: protocol.Started) -> PromptTaken:
+        self.prompt_tokens += started.prompt_tokens
         text = started.prompt_text
         prompt = self._job.prompts[position]
         # The engine's text of a text prompt would have what the tokenizer put around it.

@@ -85,6 +85,13 @@ def post_worker_init(worker: Any) -> None:
         services.start()
 
 
+def worker_exit(server: Any, worker: Any) -> None:
+    """Tell the manager the last of what was counted."""
+    services = getattr(getattr(worker, "wsgi", None), "extensions", {}).get(EXTENSION)
+    if isinstance(services, Services):
+        services.on_end()
+
+
 def on_exit(server: Any) -> None:
     """End the manager that was started here."""
     if _companion is not None:

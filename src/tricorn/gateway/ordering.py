@@ -13,7 +13,7 @@ import orjson
 from flask import Response
 
 from tricorn.errors import TricornError
-from tricorn.gateway import record, respond, sse
+from tricorn.gateway import access, record, respond, sse
 from tricorn.gateway.disconnect import GONE
 from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.heartbeat import SILENCE
@@ -26,11 +26,15 @@ class Ordering:
     """One order. Whoever creates it closes it, whatever happened.
 
     sock: the client's connection, where the server gives it; watched until `close`.
+    PermissionDenied where it is about a model that the key may not use.
     """
 
     def __init__(
         self, services: Services, command: str, arguments: dict[str, Any], sock: Any = None
     ) -> None:
+        named = arguments.get("model")
+        if isinstance(named, str):
+            access.must_use(named, lambda: services.everything().models)
         self._services = services
         self._manager = services.manager
         self._inbox: SimpleQueue[object] = SimpleQueue()

@@ -3,13 +3,13 @@ any address, read of the answer or not."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from flask import Flask, request
 
 from tricorn.errors import NotAllowed
+from tricorn.loopback import is_loopback
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -42,14 +42,5 @@ def is_own(origin: str, host: str, *, listens_on: str) -> bool:
         if page.scheme not in ("http", "https") or page.netloc.lower() != host.lower():
             return False
         return is_loopback(called.hostname or "") or not is_loopback(listens_on)
-    except ValueError:
-        return False
-
-
-def is_loopback(name: str) -> bool:
-    if name.lower() == "localhost" or name.lower().endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False

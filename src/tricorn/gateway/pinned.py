@@ -47,6 +47,12 @@ def wanted(model: str) -> str:
     return model if pin is None else pin.meant(model)
 
 
+def named(model: str) -> str:
+    """The model whose files the request being handled uses where it names `model`."""
+    pin = current()
+    return model if pin is None else pin.model
+
+
 def seen(models: Iterable[ModelInfo]) -> list[ModelInfo]:
     """What the request being handled sees of the models: no instances, or a pinned one only, under
     its model's name."""

@@ -14,6 +14,11 @@ from typing import cast
 import structlog
 from flask import Flask, Response, g, request
 
+from tricorn import logs
+from tricorn.access.rate import Rate
+from tricorn.gateway.timing import Timing
+from tricorn.manager.protocol import Granted
+
 REQUEST_ID_HEADER = "x-request-id"
 IGNORED_HEADER = "x-tricorn-ignored"
 TRUNCATED_HEADER = "x-tricorn-truncated"
@@ -21,7 +26,8 @@ TRUNCATED_HEADER = "x-tricorn-truncated"
 _SANE_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]+")
 _MAX_NAMES = 32
-_QUIET = {"/health", "/ready"}
+_NOT_SHOWN = ("began", "rate", "timing", "prompt", "told_apart")
+_QUIET = {"/health", "/ready", "/metrics"}
 """Asked every few seconds by whatever watches over the server."""
 
 log = structlog.get_logger(part="gateway")
@@ -35,31 +41,47 @@ class Record:
     method: str
     path: str
     began: float = field(default_factory=time.monotonic)
+    key: str | None = None
+    """The id of the API key, where it is one that is known."""
     model: str | None = None
     stream: bool | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
-    ttft_s: float | None = None
     finish_reason: str | None = None
     ignored: list[str] = field(default_factory=list)
     retried: bool = False
     error: str | None = None
     param: str | None = None
     message: str | None = None
+    served: str | None = None
+    """The id of the model that it got."""
+    replica: str | None = None
+    prompt: str | None = None
+    """Where LOG_PROMPTS is on."""
+    told_apart: bool = False
+    """It has a line of its own in `inference.log`."""
+    rate: Rate | None = None
+    """How far the key's limits are used up."""
+    timing: Timing = field(default_factory=Timing)
 
-    def first_token(self) -> None:
-        if self.ttft_s is None:
-            self.ttft_s = round(time.monotonic() - self.began, 4)
+    def granted(self, lease: Granted) -> None:
+        """It has a replica, maybe after it had another one."""
+        self.served, self.replica = lease.served or lease.model_id, lease.replica or None
+        self.rate = lease.rate
+        self.timing.granted()
 
     def emit(self, status: int) -> None:
         facts = {
             name: value
             for name, value in vars(self).items()
-            if value not in (None, [], False) and name != "began"
+            if value not in (None, [], False) and name not in _NOT_SHOWN
         }
+        facts |= {name: round(s, 4) for name, s in self.timing.seconds(self.began).items()}
         facts["status"] = status
         facts["duration_s"] = round(time.monotonic() - self.began, 4)
+        if self.told_apart:
+            facts[logs.NOT_COPIED] = True
         if self.path in _QUIET or self.method == "OPTIONS":
             log.debug("request", **facts)
         elif status >= 500 or self.message is not None:

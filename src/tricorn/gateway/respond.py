@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -14,9 +14,10 @@ from flask import Response, request
 from tricorn.chat.response import Builder, Head, WholeBuilder, fingerprint, new_id
 from tricorn.engines.request import TokenDelta
 from tricorn.errors import InternalError, TricornError
-from tricorn.gateway import fast_lane, record, sse
+from tricorn.gateway import fast_lane, prompt_log, record, sse
 from tricorn.gateway.call import Answer, Ask, Call, no_check
 from tricorn.gateway.caller import turn_key
+from tricorn.gateway.errand import Errand
 from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.fast_lane import FastLane, Unsent
 from tricorn.gateway.generation import (
@@ -51,6 +52,7 @@ def whole(job: Job, make: Callable[[Head], WholeBuilder], *, prefix: str) -> Res
     facts = record.current()
     facts.stream = False
     generation = Generation(services(), job, client_socket(), turn_key())
+    _watch(generation, facts, lambda: job.prompts)
     maker = _Maker(make, prefix, facts)
     try:
         while True:
@@ -81,6 +83,7 @@ def stream(
     facts = record.current()
     facts.stream = True
     generation = Generation(services(), job, client_socket(), turn_key())
+    _watch(generation, facts, lambda: job.prompts)
     maker = _Maker(make, prefix, facts)
     pieces = _pieces(generation, maker, framing, fast_lane.socket_for(request.environ))
     begun = Begun(next(pieces), pieces)
@@ -95,6 +98,7 @@ def answered(ask: Ask) -> Answer:
     """Wait for the answer. TricornError or ClientGone when there is none."""
     facts = record.current()
     call = Call(services(), ask, client_socket(), turn_key())
+    _watch(call, facts, lambda: [ask.make(0)])
     try:
         while (answer := call.next()) is None:
             continue
@@ -120,12 +124,23 @@ def visited(
         key=turn_key(),
         keep_alive_s=keep_alive_s,
     )
+    _watch(visit, record.current())
     try:
         while (lease := visit.next()) is None:
             continue
     finally:
         visit.close()
     return lease
+
+
+def _watch(
+    errand: Errand[Any], facts: Record, prompts: Callable[[], Sequence[msgspec.Struct]] = list
+) -> None:
+    """Have its record told of what happens to it."""
+    facts.timing.asked()
+    errand.on_lease = facts.granted
+    if services().settings.log_prompts:
+        facts.prompt = prompt_log.shown(prompts())
 
 
 class Begun:
@@ -267,7 +282,7 @@ class _Maker(Generic[BuilderT]):
 
     def grow(self, position: int, delta: TokenDelta) -> list[bytes]:
         """What a delta of the engine adds."""
-        self.facts.first_token()
+        self.facts.timing.token(first_sequence=position == 0 and delta.index == 0)
         assert self.builder is not None
         return self.builder.delta(position, delta)
 

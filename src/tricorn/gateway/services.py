@@ -15,9 +15,11 @@ from flask import current_app
 
 from tricorn.config import Settings
 from tricorn.errors import ManagerUnavailable
-from tricorn.gateway import disconnect, pinned
+from tricorn.gateway import access, disconnect, pinned
 from tricorn.gateway.heartbeat import Heartbeat
-from tricorn.manager.protocol import Snapshot, Usage
+from tricorn.gateway.key_book import KeyBook
+from tricorn.manager.protocol import Claim, Snapshot, Usage
+from tricorn.storage.keys import KeyStore
 from tricorn.storage.responses import ResponseStore
 from tricorn.worker.client import EnginePool
 
@@ -44,13 +46,21 @@ class Manager(Protocol):
         key: str = "",
         prefix: tuple[int, ...] = (),
         keep_alive_s: float | None = None,
+        claim: Claim | None = None,
     ) -> int: ...
 
     def order(self, command: str, arguments: dict[str, Any], inbox: SimpleQueue[object]) -> int: ...
 
     def withdraw(self, call: int) -> None: ...
 
-    def release(self, lease: int, *, lost: bool = False) -> None: ...
+    def release(
+        self,
+        lease: int,
+        *,
+        lost: bool = False,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+    ) -> None: ...
 
     def listen(self, inbox: SimpleQueue[object]) -> int: ...
 
@@ -71,6 +81,8 @@ class Services:
             max_responses=settings.max_stored_responses,
             max_bytes=settings.max_stored_bytes,
         )
+        self.keys = KeyStore(settings.data_dir)
+        self.key_book = KeyBook(self.keys)
         self._given = manager
         self._pid: int | None = None
         self._lock = threading.Lock()
@@ -79,6 +91,8 @@ class Services:
         self._spread: tuple[Snapshot | None, frozenset[str]] = (None, frozenset())
         self.on_start: Callable[[], None] = lambda: None
         """Called once in each process that serves."""
+        self.on_end: Callable[[], None] = lambda: None
+        """Called when such a process ends in good order."""
 
     def start(self) -> None:
         """Connect, unless this process has done so already. Never in the process that preloads."""
@@ -127,7 +141,7 @@ class Services:
     def snapshot(self) -> Snapshot:
         """As `everything`, with the models that the request being handled may see."""
         snapshot = self.everything()
-        return msgspec.structs.replace(snapshot, models=pinned.seen(snapshot.models))
+        return msgspec.structs.replace(snapshot, models=access.seen(pinned.seen(snapshot.models)))
 
     def everything(self) -> Snapshot:
         """The newest of what the manager pushed. ManagerUnavailable while not connected."""

@@ -27,7 +27,8 @@ def curl_line(settings: Settings, model: str) -> str:
     url = f"{base_url(settings)}/v1/chat/completions"
     # cmd.exe knows no single quotes.
     quoted = '"' + body.replace('"', '\\"') + '"' if os.name == "nt" else shlex.quote(body)
-    return f"curl {url} -H 'Content-Type: application/json' -d {quoted}".replace(
+    key = ' -H "Authorization: Bearer YOUR_KEY"' if settings.requires_key() else ""
+    return f"curl {url}{key} -H 'Content-Type: application/json' -d {quoted}".replace(
         "'Content-Type: application/json'",
         '"Content-Type: application/json"',
     )

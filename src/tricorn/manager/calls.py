@@ -34,6 +34,8 @@ class Call:
     """As `protocol.Acquire.prefix`."""
     keep_alive_s: float | None = None
     """As `protocol.Acquire.keep_alive_s`."""
+    weight: float = 1.0
+    """Of its key's turns."""
     over: bool = False
     """Answered or withdrawn."""
     served: ServedModel | None = None

@@ -98,6 +98,7 @@ class ManagerClient:
         key: str = "",
         prefix: tuple[int, ...] = (),
         keep_alive_s: float | None = None,
+        claim: protocol.Claim | None = None,
     ) -> int:
         """Ask for a lease, as `protocol.Acquire` has it; returns the call's number at once.
 
@@ -106,7 +107,10 @@ class ManagerClient:
         before the answer.
         """
         return self._call(
-            lambda call: protocol.Acquire(call, model, request_id, key, prefix, keep_alive_s), inbox
+            lambda call: protocol.Acquire(
+                call, model, request_id, key, prefix, keep_alive_s, claim
+            ),
+            inbox,
         )
 
     def order(
@@ -178,8 +182,15 @@ class ManagerClient:
         elif lease is not None:
             self._send(sock, protocol.Release(lease))
 
-    def release(self, lease: int, *, lost: bool = False) -> None:
-        """Give a lease back. lost: the replica's data socket broke.
+    def release(
+        self,
+        lease: int,
+        *,
+        lost: bool = False,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+    ) -> None:
+        """Give a lease back. lost: the replica's data socket broke. The tokens: that it took.
 
         Harmless for a lease that is back already, or that ended with its connection.
         """
@@ -189,7 +200,7 @@ class ManagerClient:
             if call is None or sock is None:
                 return
             del self._granted[call]
-        self._send(sock, protocol.Release(lease, lost))
+        self._send(sock, protocol.Release(lease, lost, prompt_tokens, completion_tokens))
 
     # --- the connection -----------------------------------------------------------------------
 
@@ -240,6 +251,8 @@ class ManagerClient:
 
     def _take(self, sock: socket.socket, message: protocol.ManagerMessage) -> None:
         if isinstance(message, Snapshot):
+            if message.log_level:
+                logs.set_level(message.log_level)
             with self._lock:
                 self._snapshot = message
             self._connected.set()

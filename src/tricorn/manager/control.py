@@ -10,17 +10,21 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from tricorn import logs
+from tricorn.access.admission import Admission
 from tricorn.manager import protocol
 from tricorn.manager.orders import Orders
 from tricorn.manager.pool import Pool
 from tricorn.manager.protocol import ManagerMessage, ModelInfo, Snapshot
 from tricorn.manager.replica import Replica
+from tricorn.manager.turnstile import Turnstile
+from tricorn.manager.usage_ledger import UsageLedger
 from tricorn.wire import FrameError, pack, read_frame
 
 HELLO_DEADLINE_S = 5.0
@@ -55,7 +59,7 @@ class _Connection:
 
 
 class _Gateway(_Connection):
-    """A gateway worker; the holder of its leases."""
+    """A gateway worker."""
 
     def answer(
         self, message: protocol.Granted | protocol.Refused | protocol.Progress | protocol.Told
@@ -75,10 +79,11 @@ class ControlServer:
         orders: Orders | None = None,
         on_usage: Callable[[protocol.Usage], None] = lambda usage: None,
         marked: Callable[[list[ModelInfo]], list[ModelInfo]] = lambda models: models,
+        ledger: UsageLedger | None = None,
     ) -> None:
         """status: (ready, reason, default model) for snapshots. on_gateway: one has
         connected; its pid. orders: None: no order is known. on_usage: a gateway has counted.
-        marked: the models as snapshots are to have them."""
+        marked: the models as snapshots are to have them. ledger: None: usage is not kept."""
         self.secret = secrets.token_hex(32)
         self.address = ""
         self._pool = pool
@@ -87,6 +92,8 @@ class ControlServer:
         self._orders = orders or Orders({})
         self._on_usage = on_usage
         self._marked = marked
+        self._ledger = ledger or UsageLedger()
+        self._admission = Admission(time.monotonic, time.time, self._ledger.spent)
         self._gateways: set[_Gateway] = set()
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -123,7 +130,7 @@ class ControlServer:
         """The state now; its version grows with every change."""
         models = self._marked(self._pool.models())
         ready, reason, default_model = self._status(models)
-        new = Snapshot(self._snapshot.version, models, ready, reason, default_model)
+        new = Snapshot(self._snapshot.version, models, ready, reason, default_model, logs.level())
         if new != self._snapshot:
             self._snapshot = msgspec.structs.replace(new, version=new.version + 1)
         return self._snapshot
@@ -175,6 +182,7 @@ class ControlServer:
     async def _serve_gateway(
         self, reader: asyncio.StreamReader, gateway: _Gateway, pid: int
     ) -> None:
+        turnstile = Turnstile(self._pool, self._admission, self._ledger, gateway.answer)
         gateway.send(self.snapshot())
         self._gateways.add(gateway)
         self._on_gateway(pid)
@@ -182,29 +190,21 @@ class ControlServer:
         try:
             while (message := await _read(reader)) is not None:
                 if isinstance(message, protocol.Acquire):
-                    self._pool.acquire(
-                        gateway,
-                        message.call,
-                        message.model,
-                        message.request_id,
-                        key=message.key,
-                        prefix=message.prefix,
-                        keep_alive_s=message.keep_alive_s,
-                    )
+                    turnstile.acquire(message)
                 elif isinstance(message, protocol.Withdraw):
-                    self._pool.withdraw(gateway, message.call)
+                    turnstile.withdraw(message.call)
                     self._orders.withdraw(gateway, message.call)
                 elif isinstance(message, protocol.Order):
                     self._orders.take(gateway, message)
                 elif isinstance(message, protocol.Usage):
                     self._on_usage(message)
                 elif isinstance(message, protocol.Release):
-                    self._pool.release(gateway, message.lease, lost=message.lost)
+                    turnstile.release(message)
                 else:
                     raise ProtocolError(f"a gateway does not send {type(message).__name__}")
         finally:
             self._gateways.discard(gateway)
-            self._pool.drop(gateway)
+            turnstile.drop()
             self._orders.drop(gateway)
             log.info("gateway gone", pid=pid)
 

@@ -14,12 +14,16 @@ from tricorn.hub.environment import of_pull
 from tricorn.manager.downloads import Downloads
 from tricorn.manager.events import STOPPING, Events
 from tricorn.manager.instances import Instances
+from tricorn.manager.ledger import Ledger
 from tricorn.manager.model_orders import ModelOrders
+from tricorn.manager.monitoring import Monitoring
 from tricorn.manager.orders import Orders
 from tricorn.manager.overrides import Overrides
 from tricorn.manager.pool import Pool
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.process_figures import ProcessFigures
+from tricorn.manager.protocol import ModelInfo, Usage
 from tricorn.manager.pull_orders import PullOrders
+from tricorn.manager.replica import Replica
 from tricorn.manager.service_orders import Reload, ServiceOrders
 from tricorn.manager.system_figures import SystemFigures
 from tricorn.manager.usage import UsageTotals
@@ -30,7 +34,8 @@ PULL_LOG = "pulls.log"
 
 
 class Desk:
-    """settings: those that hold now. scan: as the pool's, and safe to be called beside it."""
+    """settings: those that hold now. scan: as the pool's, and safe to be called beside it.
+    ledger: the pool's. on_level: called when another level of logging has been set."""
 
     def __init__(
         self,
@@ -40,6 +45,8 @@ class Desk:
         overrides: Overrides,
         events: Events,
         reload: Reload,
+        ledger: Ledger,
+        on_level: Callable[[], None] = lambda: None,
     ) -> None:
         self._pool = pool
         self._scan = scan
@@ -54,12 +61,15 @@ class Desk:
         )
         models = ModelOrders(pool, overrides, self.refresh, settings, events)
         self._instances = Instances(pool, overrides, models, self.refresh, settings, events)
-        figures = SystemFigures(pool.models, self.usage)
+        processes = ProcessFigures()
+        figures = SystemFigures(pool.models, self.usage, processes)
+        self.monitoring = Monitoring(settings, pool, ledger, self._downloads, processes, on_level)
         self.orders = Orders(
             models.commands()
             | self._instances.commands()
             | PullOrders(self._downloads).commands()
             | ServiceOrders(figures, events, reload).commands()
+            | self.monitoring.commands()
         )
         self._watching = asyncio.get_running_loop().create_task(self._instances.watch())
 
@@ -74,6 +84,16 @@ class Desk:
         marked = self._instances.marked(models)
         self._events.listing(model for model in marked if model.instance_of is None)
         return marked
+
+    def take(self, usage: Usage) -> None:
+        """A gateway has told what it served."""
+        self.usage.add(usage)
+        self.monitoring.take(usage)
+
+    def replica_state(self, replica: Replica) -> None:
+        """As `Replica`'s on_state."""
+        self._events.replica_state(replica)
+        self.monitoring.operations.replica_state(replica)
 
     def stop(self) -> None:
         """Refuse orders, end those that are carried out."""

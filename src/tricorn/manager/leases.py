@@ -42,6 +42,8 @@ class Leases:
             model_id=call.model,
             model=replica.loaded,
             adapter=adapter,
+            replica=replica.name,
+            served=served.spec.id if adapter is None else f"{served.spec.id}:{adapter.name}",
         )
 
     def take_back(self, holder: Holder, number: int, now: float) -> Lease | None:

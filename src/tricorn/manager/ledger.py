@@ -55,6 +55,10 @@ class Ledger:
         """What it holds: reserved, or measured; nothing where it is not known."""
         return self._held.get(replica, {})
 
+    def holders(self) -> dict[str, Needs]:
+        """What each replica holds, by its name."""
+        return dict(self._held)
+
     def is_loading(self) -> bool:
         """Something was reserved that is not settled yet: `free` may rise by itself."""
         return bool(self._loading)

@@ -46,6 +46,10 @@ class Places:
         """They were told to give their place up."""
         self._numbers = itertools.count(1)
 
+    def replicas(self) -> list[Replica]:
+        """All whose process lives."""
+        return list(self._replicas.values())
+
     def replica(self, name: str) -> Replica | None:
         """The replica of that name, while its process lives."""
         return self._replicas.get(name)
@@ -78,18 +82,26 @@ class Places:
         for model in found.load:
             self._load(self._served(model), lacks[model], now)
         for name in found.end + found.drain:
-            self.unload(self._replicas[name], park=True)
+            self.unload(self._replicas[name], "evicted", park=True)
         self._replace_stale(lacks, found)
         # Only now: of two that change places, one has been woken.
         for replica in self._parked_too_many(bounds.max_parked):
-            replica.stop()
+            self._stop(replica, "evicted")
         if found.ask_again is not None:
             due.append(found.ask_again)
         return found
 
-    def unload(self, replica: Replica, *, park: bool = False) -> None:
-        """Once its leases are back. park: or park it, where that can be."""
-        log.info("unloading", model=replica.spec.id, replica=replica.name, leases=replica.leases)
+    def unload(self, replica: Replica, reason: str, *, park: bool = False) -> None:
+        """Once its leases are back. park: or park it, where that can be. reason: a word for logs
+        and metrics."""
+        replica.unload_reason = replica.unload_reason or reason
+        log.info(
+            "unloading",
+            model=replica.spec.id,
+            replica=replica.name,
+            leases=replica.leases,
+            reason=reason,
+        )
         if replica.state == "READY":
             able = replica.loaded is not None and replica.loaded.capabilities.park
             replica.drain(park=park and able and self.bounds.max_parked > 0)
@@ -100,7 +112,7 @@ class Places:
         """Unload all that are parked; whether there were any."""
         parked = self._parked_too_many(0)
         for replica in parked:
-            replica.stop()
+            self._stop(replica, "evicted")
         return bool(parked)
 
     def ready(self, served: ServedModel, replica: Replica) -> None:
@@ -130,7 +142,7 @@ class Places:
         """End every replica, asking first; bounded."""
         replicas = list(self._replicas.values())
         for replica in replicas:
-            replica.stop()
+            self._stop(replica, "shutdown")
         await asyncio.gather(*(replica.ended() for replica in replicas))
 
     def kill(self) -> None:
@@ -211,10 +223,14 @@ class Places:
             model = served.spec.id
             has_no_room = model in lacks and model not in found.load + found.too_large
             if surplus and not stale:
-                self.unload(surplus[-1])
+                self.unload(surplus[-1], "replaced")
             elif stale and (any(one.is_leasable() for one in fresh) or (not fresh and has_no_room)):
                 served.wanted = served.wanted or not fresh
-                self.unload(stale[0])
+                self.unload(stale[0], "replaced")
+
+    def _stop(self, replica: Replica, reason: str) -> None:
+        replica.unload_reason = replica.unload_reason or reason
+        replica.stop()
 
     def _parked_too_many(self, most: int) -> list[Replica]:
         """What nobody could use again, and the least recently used ones beyond the bound."""

@@ -61,7 +61,7 @@ class Pool:
         self._places = Places(
             models, books, bounds, make_replica=make_replica, on_change=self._replica_changed
         )
-        self._keeper = Housekeeper(models, books, refuse=self._refuse, unload=self._unload_all)
+        self._keeper = Housekeeper(models, books, refuse=self._refuse, unload=self._unload_idle)
         self._calls: dict[tuple[Holder, int], Call | Lease] = {}
         self._leases = Leases()
         self._unknown: list[Call] = []
@@ -83,11 +83,13 @@ class Pool:
         key: str = "",
         prefix: tuple[int, ...] = (),
         keep_alive_s: float | None = None,
+        weight: float = 1.0,
     ) -> None:
         """Ask for a lease; `holder.answer` is called with it, or with the refusal, now or later,
-        and meanwhile with progress. The rest is as in `protocol.Acquire`."""
+        and meanwhile with progress. weight: of its key's turns. The rest is as in
+        `protocol.Acquire`."""
         now = self._loop.time()
-        call = Call(holder, number, model, request_id, now, key, prefix, keep_alive_s)
+        call = Call(holder, number, model, request_id, now, key, prefix, keep_alive_s, weight)
         self._calls[holder, number] = call
         if self._closing is not None:
             self._refuse(call, self._closing)
@@ -158,7 +160,7 @@ class Pool:
             gone = ServiceError(f"the model {model_id} was unloaded")
             for call in list(served.waiting):
                 self._refuse(call, gone)
-        done = self._unload_all(served, force=force)
+        done = self._unload_all(served, "asked", force=force)
         self.wake()
         return done
 
@@ -183,6 +185,21 @@ class Pool:
     def model(self, name: str) -> ServedModel | None:
         """By id or alias."""
         return self._models.get(name)
+
+    def served(self) -> list[ServedModel]:
+        """Every model, listed or still in memory."""
+        return list(self._models)
+
+    def label(self, name: str) -> str:
+        """The id of what a request for `name` would get; empty where there is no such."""
+        served, adapter = self._models.find(name)
+        if served is None or (adapter is not None and served.adapter(adapter) is None):
+            return ""
+        return served.spec.id if adapter is None else f"{served.spec.id}:{adapter}"
+
+    def replicas(self) -> list[Replica]:
+        """All whose process lives."""
+        return self._places.replicas()
 
     def replica(self, name: str) -> Replica | None:
         """The replica of that name, while its process lives."""
@@ -272,7 +289,7 @@ class Pool:
             self.wake()
             self._refuse(call, waiting.full(served, call.model, now))
         else:
-            served.waiting.push(call, call.key)
+            served.waiting.push(call, call.key, weight=call.weight)
             self.wake()
 
     def _serve(self, served: ServedModel, call: Call) -> bool:
@@ -294,7 +311,7 @@ class Pool:
                     self._refuse(call, adapters.refusal(call.model, adapter, replica.loaded))
                     return True
                 log.info("loading anew for an adapter", model=served.spec.id, adapter=adapter.name)
-                self._places.unload(replica)
+                self._places.unload(replica, "replaced")
                 return False
         if served.waiting.peek() is call:
             served.waiting.pop()
@@ -316,15 +333,21 @@ class Pool:
         for call in list(served.waiting):
             self._refuse(call, error)
 
-    def _unload_all(self, served: ServedModel, *, force: bool = False) -> asyncio.Future[None]:
+    def _unload_idle(self, served: ServedModel) -> None:
+        self._unload_all(served, "idle")
+
+    def _unload_all(
+        self, served: ServedModel, reason: str, *, force: bool = False
+    ) -> asyncio.Future[None]:
         """End all its replicas; done when they are gone."""
         served.wanted, served.keep_alive_s = False, None
         replicas = list(served.replicas.values())
         for replica in replicas:
             if force:
+                replica.unload_reason = replica.unload_reason or reason
                 replica.stop()
             elif not replica.is_leaving() or replica.is_parked():
-                self._places.unload(replica)
+                self._places.unload(replica, reason)
         return asyncio.ensure_future(_all_ended(replicas))
 
     def _replica_changed(self, replica: Replica) -> None:

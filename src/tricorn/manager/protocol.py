@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from tricorn.access.rate import Rate
+from tricorn.access.terms import Allowance
 from tricorn.engines.base import EngineStats
 from tricorn.engines.spec import Adapter, Dialect, EngineCapabilities, LoadedModel
 from tricorn.errors import ErrorInfo
@@ -81,6 +83,17 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """An engine worker: which replica it is."""
 
 
+class Claim(msgspec.Struct, frozen=True, array_like=True):
+    """By which key a lease is asked for. Gateways have looked at the key already."""
+
+    key_id: str
+    allowance: Allowance
+    reserve: int = 0
+    """Tokens that it may take, prompt and answer together."""
+    again: bool = False
+    """It had a lease of an engine that was lost, and counts as the same request."""
+
+
 class Acquire(msgspec.Struct, frozen=True, tag="acquire"):
     """Ask for a lease on a replica of `model`, loading it if need be."""
 
@@ -94,6 +107,8 @@ class Acquire(msgspec.Struct, frozen=True, tag="acquire"):
     keep_alive_s: float | None = None
     """Seconds without a request after which the model is unloaded from now on; None: as it is set
     up."""
+    claim: Claim | None = None
+    """None: nobody's in particular, without limits."""
 
 
 class Withdraw(msgspec.Struct, frozen=True, tag="withdraw"):
@@ -106,6 +121,10 @@ class Release(msgspec.Struct, frozen=True, tag="release"):
     lease: int
     lost: bool = False
     """The replica's data socket broke: check it before it is leased again."""
+    prompt_tokens: int = 0
+    """That were taken with it …"""
+    completion_tokens: int = 0
+    """… and given."""
 
 
 class Loading(msgspec.Struct, frozen=True, tag="loading"):
@@ -160,6 +179,60 @@ class Order(msgspec.Struct, frozen=True, tag="order"):
     arguments: dict[str, Any] = {}
 
 
+class EndedRequest(msgspec.Struct, frozen=True, array_like=True):
+    """A request to a model that has been answered. Seconds are None where it did not get so far,
+    and so are counts that nobody took."""
+
+    time: float
+    """Of its end, Unix seconds."""
+    request_id: str
+    route: str
+    """As it is registered: `/v1/chat/completions`."""
+    status: int
+    seconds: float
+    """From its arrival to the end of its answer."""
+    key: str = ""
+    """The id of the API key that it came with; empty: none."""
+    model: str = ""
+    """What it asked for, or what it got, where `served`."""
+    served: bool = False
+    """It had a lease."""
+    replica: str = ""
+    stream: bool = False
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Of the prompt, from the prefix cache."""
+    queue_s: float | None = None
+    """Until it got its lease: also while the model was loaded."""
+    prefill_s: float | None = None
+    """From then on until the first token: also what it waited in the engine."""
+    ttft_s: float | None = None
+    """From its arrival to the first token."""
+    decode_s: float | None = None
+    """From the first token to the last one."""
+    gaps: list[int] = []
+    """Between tokens of its first sequence, counted by `metrics.buckets.GAPS`, those beyond the
+    last one too; empty: there were none."""
+    gaps_s: float = 0.0
+    """All of them together."""
+    finish_reason: str | None = None
+    error: str | None = None
+    """The code of what it was refused with, or failed by."""
+    retried: bool = False
+    prompt: str | None = None
+    """Only where LOG_PROMPTS is on."""
+
+
+class HttpAnswers(msgspec.Struct, frozen=True, array_like=True):
+    """How many answers of one kind were given, on any route."""
+
+    method: str
+    route: str
+    status: int
+    count: int
+
+
 class Usage(msgspec.Struct, frozen=True, tag="usage"):
     """A gateway's count of the requests that have ended since it last said so."""
 
@@ -170,6 +243,15 @@ class Usage(msgspec.Struct, frozen=True, tag="usage"):
     """That they took, together."""
     prompt_tokens: int
     completion_tokens: int
+    ended: list[EndedRequest] = []
+    """One by one."""
+    answers: list[HttpAnswers] = []
+    lines: list[bytes] = []
+    """What the gateway has logged beside: JSON, one object each."""
+
+    def counts(self) -> Usage:
+        """The sums alone."""
+        return msgspec.structs.replace(self, ended=[], answers=[], lines=[])
 
     def plus(self, other: Usage) -> Usage:
         """Both together."""
@@ -204,6 +286,8 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     reason: str
     """Why not ready, or a short word that all is well."""
     default_model: str | None = None
+    log_level: str = ""
+    """That all of Tricorn's processes are to have."""
 
 
 class Granted(msgspec.Struct, frozen=True, tag="granted"):
@@ -216,6 +300,11 @@ class Granted(msgspec.Struct, frozen=True, tag="granted"):
     model: LoadedModel
     adapter: Adapter | None = None
     """To be sent along with the request to the engine."""
+    rate: Rate | None = None
+    """How far the key's limits are used up; None: it has none."""
+    replica: str = ""
+    served: str = ""
+    """The id of what was asked for, maybe by an alias; of an adapter, MODEL:ADAPTER."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
@@ -279,6 +368,12 @@ class Canary(msgspec.Struct, frozen=True, tag="canary"):
     """To an engine worker: generate one token, to show that it can. Answered by `CanaryDone`."""
 
 
+class SetLevel(msgspec.Struct, frozen=True, tag="set_level"):
+    """To an engine worker: log from this level on."""
+
+    level: str
+
+
 ManagerMessage = (
     Snapshot
     | Granted
@@ -291,6 +386,7 @@ ManagerMessage = (
     | Park
     | Wake
     | Canary
+    | SetLevel
 )
 
 encode = msgspec.msgpack.Encoder().encode

@@ -33,6 +33,7 @@ from tricorn.manager.protocol import (
     Parked,
     Ready,
     ReplicaState,
+    SetLevel,
     Stop,
     Wake,
     WorkerMessage,
@@ -86,6 +87,8 @@ class Replica:
         self.ready_since = 0.0
         """On the event loop's clock."""
         self.load_s: float | None = None
+        self.unload_reason = ""
+        """Why it was told to leave: the first that said so; empty before."""
         self.leases = 0
         """Kept by the pool, …"""
         self.last_used = 0.0
@@ -97,6 +100,8 @@ class Replica:
         self._on_state = on_state
         self._loop = asyncio.get_running_loop()
         self._link = WorkerLink()
+        self._log_level = logs.level()
+        """That its worker was started with."""
         self._parks = False
         """What it is drained for."""
         self._parking: asyncio.Future[None] = self._loop.create_future()
@@ -139,6 +144,7 @@ class Replica:
 
     def wake(self) -> None:
         """PARKED → LOADING; returns at once."""
+        self.unload_reason = ""
         self._become("LOADING")
         self._parking = self._loop.create_future()
         settle(self._waking)
@@ -157,6 +163,11 @@ class Replica:
         """Tell the engine that this version of an adapter is gone or replaced."""
         if self.loaded and self.loaded.capabilities.adapters:
             self._link.tell(DropAdapter(adapter))
+
+    def set_log_level(self, level: str) -> None:
+        """Of its worker, from now on."""
+        self._log_level = level
+        self._link.tell(SetLevel(level))
 
     def is_leaving(self) -> bool:
         """Whether its process is on its way out: no new leases, and its place comes free."""
@@ -196,6 +207,8 @@ class Replica:
         """The worker has connected; False where this replica already has its worker."""
         if self.gone or not self._link.attach(send):
             return False
+        if self._log_level != logs.level():
+            self.set_log_level(logs.level())  # it has changed while the process started
         if self._stopping.done():
             send(Stop())
         return True

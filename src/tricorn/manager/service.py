@@ -25,7 +25,7 @@ from tricorn.errors import StartupError
 from tricorn.file_stamps import Stamps
 from tricorn.hardware import facts
 from tricorn.hardware.choice import Preferences, choose_engine, require_possible
-from tricorn.manager import available, memory_budget, stop_signals
+from tricorn.manager import available, first_key, memory_budget, stop_signals
 from tricorn.manager.announcement import announcement, base_url
 from tricorn.manager.catalog import Catalog
 from tricorn.manager.control import ControlServer
@@ -47,6 +47,8 @@ from tricorn.manager.reloading import ReadSettings, Reloading
 from tricorn.manager.replica import Replica
 from tricorn.manager.run_directory import SETTINGS_FILE, RunDirectory
 from tricorn.manager.systemd import Systemd
+from tricorn.manager.usage_ledger import UsageLedger
+from tricorn.storage.keys import KeyStore
 from tricorn.storage.manager_memory import ManagerMemory
 
 RESCAN_S = 3.0
@@ -89,6 +91,8 @@ def run(
     # An impossible wish is an error of the start.
     require_possible(machine, Preferences(settings.inference_engine, settings.device_type))
     with RunDirectory.open(settings.runtime_dir()) as run_dir:
+        if told := first_key.prepare(settings, KeyStore(settings.data_dir)):
+            announce(told)
         remembered = ManagerMemory(settings.data_dir)
         overrides = Overrides(remembered)
         choose = functools.partial(choose_engine, machine)
@@ -131,6 +135,7 @@ class Service:
         self._engine_python = engine_python
         self._remembered = remembered
         self._overrides = overrides
+        self._keys = KeyStore(settings.data_dir)
         self._shutting_down = False
         self._announced = True  # nothing is announced before `main` has set all up
         self._gateway_connected = False
@@ -168,15 +173,25 @@ class Service:
         )
         self._pool.adopt(specs)
         self._desk = Desk(
-            lambda: self._settings, self._pool, scan, self._overrides, self._events, self._reload
+            lambda: self._settings,
+            self._pool,
+            scan,
+            self._overrides,
+            self._events,
+            self._reload,
+            self._ledger,
+            self._level_set,
         )
+        logs.copy_to(self._desk.monitoring.files.service)
+        self._usage = UsageLedger(self._keys)
         self._control = ControlServer(
             self._pool,
             status=self._status,
             on_gateway=self._on_gateway_connected,
             orders=self._desk.orders,
-            on_usage=self._desk.usage.add,
+            on_usage=self._desk.take,
             marked=self._desk.marked,
+            ledger=self._usage,
         )
         self._events.publish = self._control.broadcast
         await self._control.open(self._run_dir.path / "control.sock" if self._unix else None)
@@ -200,7 +215,10 @@ class Service:
             await self._desk.close()
             await self._pool.stop()
             await self._control.close()
+            await self._usage.close()
             self._remembered.close()
+            logs.copy_to(None)
+            self._desk.monitoring.files.close()
             stop_signals.ignore()
 
     async def _serve(self, signals: asyncio.Queue[int]) -> int:
@@ -287,16 +305,22 @@ class Service:
         )
         if "default_model" in changed:
             self._default = self._other_default(settings)
+        if "api_keys" in changed:
+            first_key.configure(settings, self._keys)
         self._settings = settings
         if "log_level" in changed:
-            logs.set_level(settings.log_level)
-            self._placement.log_level = settings.log_level
+            self._desk.monitoring.level(settings.log_level)
+        self._desk.monitoring.configure()
         self._catalog.configure(settings)
         self._ledger.set_budget(self._budget())
         self._pool.configure(limits_of(settings), bounds_of(settings))
         self._run_dir.write(SETTINGS_FILE, settings.model_dump_json())
         self._pool.rescan()
         self._changed()
+
+    def _level_set(self) -> None:
+        self._placement.log_level = logs.level()
+        self._control.push_soon()
 
     def _other_default(self, settings: Settings) -> str | None:
         wanted = settings.default_model
@@ -362,7 +386,7 @@ class Service:
                 self._settings.canary_interval_s, self._settings.hang_timeout_s
             ),
             on_change=on_change,
-            on_state=self._events.replica_state,
+            on_state=self._desk.replica_state,
         )
 
     # --- what others are told -----------------------------------------------------------------

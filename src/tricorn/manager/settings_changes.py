@@ -42,12 +42,17 @@ LIVE = frozenset(
         "http_proxy",
         "https_proxy",
         "no_proxy",
+        # keys
+        "api_keys",
         # the manager itself; what its processes take over when they start
         "default_model",
         "load_timeout_s",
         "canary_interval_s",
         "hang_timeout_s",
         "log_level",
+        "log_max_bytes",
+        "log_keep_days",
+        "log_keep_files",
     }
 )
 """The others are read when a process starts."""

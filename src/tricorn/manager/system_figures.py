@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import psutil
 
-from tricorn.hardware import nvml
+from tricorn.manager.process_figures import ProcessFigures
 from tricorn.manager.protocol import ModelInfo
 from tricorn.manager.usage import UsageTotals
 
@@ -21,19 +19,29 @@ class SystemFigures:
     """The machine's as psutil and NVML give them; None is what they do not give."""
 
     def __init__(
-        self, models: Callable[[], Iterable[ModelInfo]], usage: UsageTotals, library: object = None
+        self,
+        models: Callable[[], Iterable[ModelInfo]],
+        usage: UsageTotals,
+        processes: ProcessFigures,
     ) -> None:
-        """library: NVML's; None: this machine's, where it has one."""
         self._models = models
         self._usage = usage
-        self._library = library or nvml.load("windows" if sys.platform == "win32" else sys.platform)
+        self._processes = processes
 
     def figures(self) -> dict[str, Any]:
         """Everything. Blocks: the CPU is watched for a moment."""
         memory = psutil.virtual_memory()
-        gpus = self._gpus()
-        total = sum(gpu["memory_total_bytes"] or 0 for gpu in gpus)
-        used = sum(gpu["memory_used_bytes"] or 0 for gpu in gpus)
+        used_now = self._processes.read()
+        gpus = [
+            {
+                "name": gpu.name,
+                "memory_total_bytes": gpu.total_bytes,
+                "memory_used_bytes": gpu.used_bytes,
+            }
+            for gpu in used_now.gpus
+        ]
+        total = sum(gpu.total_bytes or 0 for gpu in used_now.gpus)
+        used = sum(gpu.used_bytes or 0 for gpu in used_now.gpus)
         average = self._usage.average_s()
         served = self._usage.total
         active = [model.id for model in self._models() if self._is_active(model)]
@@ -50,7 +58,7 @@ class SystemFigures:
                 "cpu_count": psutil.cpu_count(),
                 "memory_total_bytes": memory.total,
                 "memory_available_bytes": memory.available,
-                "tricorn_memory_bytes": _own_memory(),
+                "tricorn_memory_bytes": sum(used_now.memory.values()),
                 "gpus": gpus,
                 "models": active,
                 "failed_requests": served.failed,
@@ -62,28 +70,3 @@ class SystemFigures:
 
     def _is_active(self, model: ModelInfo) -> bool:
         return model.parent is None and model.state in ACTIVE
-
-    def _gpus(self) -> list[dict[str, Any]]:
-        if self._library is None:
-            return []
-        with nvml.Session(self._library) as session:
-            return [self._gpu(session, device) for device in session.devices()]
-
-    def _gpu(self, session: nvml.Session, device: nvml.Device) -> dict[str, Any]:
-        total, free = session.memory(device)
-        used = None if total is None or free is None else total - free
-        return {
-            "name": session.name(device),
-            "memory_total_bytes": total,
-            "memory_used_bytes": used,
-        }
-
-
-def _own_memory() -> int:
-    """Of the manager and all that it has started; pages that they share count once for each."""
-    size = 0
-    own = psutil.Process()
-    for process in (own, *own.children(recursive=True)):
-        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
-            size += process.memory_info().rss
-    return size

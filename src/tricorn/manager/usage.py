@@ -20,6 +20,7 @@ class UsageTotals:
         self.total = Usage(0, 0, 0.0, 0, 0)
 
     def add(self, usage: Usage) -> None:
+        usage = usage.counts()
         self.total = self.total.plus(usage)
         self._recent.append((self._clock(), usage))
 

@@ -24,6 +24,7 @@ from tricorn.schemas.fields import (
 from tricorn.schemas.request import RequestModel
 
 MAX_PATH = 4096
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 ENGINES = ("auto", "llamacpp", "vllm", "mlx", "fake")
 _OTHER_NAMES = {"llama.cpp": "llamacpp", "llama_cpp": "llamacpp", "llama-cpp": "llamacpp"}
 
@@ -45,6 +46,10 @@ def _path(value: str) -> str:
 
 def _engine(value: object) -> object:
     return _OTHER_NAMES.get(value, value) if isinstance(value, str) else value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
 
 
 def _numbers(value: object) -> list[int]:
@@ -139,3 +144,7 @@ class InstanceRequest(RequestModel):
 def _endless(seconds: float) -> float | str:
     """As JSON can say it."""
     return "never" if math.isinf(seconds) else seconds
+
+
+class LogLevelRequest(RequestModel):
+    level: Annotated[str, one_of(LOG_LEVELS), BeforeValidator(_upper)]

@@ -7,6 +7,7 @@ room is needed, the one goes first that was not continued for the longest time.
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 import time
 from collections.abc import Callable
@@ -40,6 +41,7 @@ _MIGRATIONS = (
         "CREATE TRIGGER response_goes AFTER DELETE ON responses BEGIN UPDATE totals SET "
         "responses = responses - 1, bytes = bytes - old.size; END",
     ),
+    ("ALTER TABLE responses ADD COLUMN owner TEXT NOT NULL DEFAULT ''",),
 )
 
 _CHAIN = """
@@ -47,7 +49,7 @@ WITH RECURSIVE chain (id, depth) AS (
     SELECT :id, 0
     UNION ALL
     SELECT responses.previous, depth + 1 FROM chain JOIN responses USING (id)
-    WHERE responses.previous IS NOT NULL AND expires > :now
+    WHERE responses.previous IS NOT NULL AND expires > :now AND owner = :owner
 )
 """
 """A response and those before it, newest first. The last one may be gone."""
@@ -74,6 +76,8 @@ class ResponseStore:
     """folder: where its file is made. ttl_s: how long a response is kept after it was last
     continued. Whatever is beyond max_responses or max_bytes (of JSON) goes.
 
+    What one owner has stored is not there for others; see `of`.
+
     Every method may raise StorageUnavailable.
     """
 
@@ -91,6 +95,13 @@ class ResponseStore:
         self._max_responses = max_responses
         self._max_bytes = max_bytes
         self._clock = clock
+        self._owner = ""
+
+    def of(self, owner: str) -> ResponseStore:
+        """The same store, as the owner of that name has it."""
+        own = copy.copy(self)
+        own._owner = owner
+        return own
 
     @property
     def keeps(self) -> bool:
@@ -104,16 +115,21 @@ class ResponseStore:
         size = len(sent) + len(given)
         now = int(self._clock())
         response_id = turn.response["id"]
-        row = (response_id, previous, now + self._ttl_s, now, size, sent, given)
+        row = (response_id, previous, now + self._ttl_s, now, size, sent, given, self._owner)
         items = {(item["id"], response_id) for item in (*turn.input, *turn.response["output"])}
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
                 _CHAIN + "UPDATE responses SET expires = :expires "
-                "WHERE id IN (SELECT id FROM chain)",
-                {"id": previous, "now": now, "expires": now + self._ttl_s},
+                "WHERE owner = :owner AND id IN (SELECT id FROM chain)",
+                {
+                    "id": previous,
+                    "now": now,
+                    "expires": now + self._ttl_s,
+                    "owner": self._owner,
+                },
             )
-            connection.execute("INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            connection.execute("INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             connection.executemany("INSERT INTO items VALUES (?, ?)", items)
             self._prune(connection, now)
 
@@ -133,8 +149,14 @@ class ResponseStore:
         rows = self._database.read(
             lambda connection: connection.execute(
                 _CHAIN + "SELECT chain.id, input, response FROM chain LEFT JOIN responses "
-                "ON responses.id = chain.id AND expires > :now ORDER BY depth LIMIT :limit",
-                {"id": response_id, "now": now, "limit": 1 if only else -1},
+                "ON responses.id = chain.id AND expires > :now AND owner = :owner "
+                "ORDER BY depth LIMIT :limit",
+                {
+                    "id": response_id,
+                    "now": now,
+                    "owner": self._owner,
+                    "limit": 1 if only else -1,
+                },
             ).fetchall()
         )
         for found, sent, _ in rows:
@@ -149,8 +171,8 @@ class ResponseStore:
             lambda connection: connection.execute(
                 "SELECT input, responses.response FROM items "
                 "JOIN responses ON responses.id = items.response "
-                "WHERE items.id = ? AND expires > ? ORDER BY created DESC LIMIT 1",
-                (item_id, now),
+                "WHERE items.id = ? AND expires > ? AND owner = ? ORDER BY created DESC LIMIT 1",
+                (item_id, now, self._owner),
             ).fetchone()
         )
         if row is None:
@@ -164,7 +186,8 @@ class ResponseStore:
         gone = self._database.write(
             lambda connection: (
                 connection.execute(
-                    "DELETE FROM responses WHERE id = ? AND expires > ?", (response_id, now)
+                    "DELETE FROM responses WHERE id = ? AND expires > ? AND owner = ?",
+                    (response_id, now, self._owner),
                 ).rowcount
             )
         )

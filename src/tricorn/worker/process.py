@@ -12,6 +12,7 @@ from functools import partial
 import msgspec
 import structlog
 
+from tricorn import logs
 from tricorn.chat.tools import recognise
 from tricorn.engines.base import InferenceEngine
 from tricorn.engines.registry import create
@@ -128,6 +129,8 @@ async def _obey(
             break
         if isinstance(message, control.DropAdapter):
             dropped.put_nowait(message.adapter)
+        elif isinstance(message, control.SetLevel):
+            logs.set_level(message.level)
         elif isinstance(message, orders.Order):
             ordered.put_nowait(message)
     stopping.set()

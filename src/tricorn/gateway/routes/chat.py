@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from tricorn.chat.chat_completion import ChatChunks, ChatCompletion
 from tricorn.chat.choice import ToolUse
 from tricorn.chat.reasoning import FIELDS
-from tricorn.gateway import images, record, respond
+from tricorn.gateway import access, images, record, respond
 from tricorn.gateway.generation import Job
 from tricorn.gateway.incoming import parse
 from tricorn.gateway.services import services
@@ -20,7 +20,7 @@ bp = Blueprint("chat", __name__)
 def create() -> Response:
     call = parse(ChatRequest)
     logprobs = call.logprobs
-    thoughts = FIELDS[services().settings.reasoning_field]
+    thoughts = FIELDS[access.reasoning_field() or services().settings.reasoning_field]
     use = ToolUse(call.offered_tools(), legacy=bool(call.functions))
     job = Job(
         call.model,

@@ -7,14 +7,14 @@ from typing import Any, NoReturn
 from flask import Blueprint, Response, request
 
 from tricorn.errors import InvalidRequest, RequestError, ResponseNotFound, UnsupportedParameter
-from tricorn.gateway import record, respond
+from tricorn.gateway import access, record, respond
 from tricorn.gateway.call import Ask
 from tricorn.gateway.generation import Job
 from tricorn.gateway.incoming import parse
 from tricorn.gateway.responding import Answering, Conversation, in_our_words
 from tricorn.gateway.services import services
 from tricorn.schemas.responses.request import ResponsesRequest
-from tricorn.storage.responses import Missing
+from tricorn.storage.responses import Missing, ResponseStore
 from tricorn.worker.protocol import Tokenize, Tokenized
 
 bp = Blueprint("responses", __name__)
@@ -26,7 +26,7 @@ PAGE = 20
 @bp.post("/v1/responses")
 def create() -> Response:
     call = parse(ResponsesRequest)
-    store = services().responses
+    store = _store()
     conversation = Conversation(call, store, services().settings)
     job = Job(
         call.model,
@@ -42,7 +42,7 @@ def create() -> Response:
 def count() -> Response:
     """Of what the model would be sent for this request."""
     call = parse(ResponsesRequest)
-    prompt = Conversation(call, services().responses, services().settings).prompt()
+    prompt = Conversation(call, _store(), services().settings).prompt()
     request_id = record.current().request_id
     limit = call.max_output_tokens
     try:
@@ -68,7 +68,7 @@ def show(response_id: str) -> Response:
             param="stream",
         )
     try:
-        return respond.json(services().responses.get(response_id).response)
+        return respond.json(_store().get(response_id).response)
     except Missing:
         _not_found(response_id)
 
@@ -76,7 +76,7 @@ def show(response_id: str) -> Response:
 @bp.delete("/v1/responses/<response_id>")
 def delete(response_id: str) -> Response:
     try:
-        services().responses.delete(response_id)
+        _store().delete(response_id)
     except Missing:
         _not_found(response_id)
     return respond.json({"id": response_id, "object": "response", "deleted": True})
@@ -85,7 +85,7 @@ def delete(response_id: str) -> Response:
 @bp.post("/v1/responses/<response_id>/cancel")
 def cancel(response_id: str) -> Response:
     try:
-        services().responses.get(response_id)
+        _store().get(response_id)
     except Missing:
         _not_found(response_id)
     raise InvalidRequest(
@@ -99,12 +99,12 @@ def input_items(response_id: str) -> Response:
     """All that the response was an answer to: the turns before it, and what came in."""
     limit, newest_first, after = _page()
     try:
-        *before, last = services().responses.turns(response_id)
+        *before, last = _store().turns(response_id)
     except Missing as error:
         if error.response_id == response_id:
             _not_found(response_id)
         # What was before it is gone; its own input is there.
-        before, last = [], services().responses.get(response_id)
+        before, last = [], _store().get(response_id)
     items: list[dict[str, Any]] = []
     for turn in before:
         items += turn.input + turn.response["output"]
@@ -129,6 +129,11 @@ def input_items(response_id: str) -> Response:
             "has_more": len(items) > limit,
         }
     )
+
+
+def _store() -> ResponseStore:
+    """As the request's key has it: another key's responses are not there."""
+    return services().responses.of(access.key_id())
 
 
 def _page() -> tuple[int, bool, str | None]:

@@ -1,0 +1,50 @@
+"""`GET /v1/logs/recent` and `POST /v1/admin/log-level`"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from tricorn.errors import InvalidRequest
+from tricorn.gateway import respond
+from tricorn.gateway.managing import parse
+from tricorn.gateway.ordering import ordered
+from tricorn.schemas.management import LOG_LEVELS, LogLevelRequest
+
+bp = Blueprint("logs", __name__)
+
+MAX_LINES = 1000
+
+
+@bp.get("/v1/logs/recent")
+def recent() -> Response:
+    """The last lines of all shared log files, the oldest first."""
+    answer = ordered("logs.recent", limit=_limit(), level=_level(), model=request.args.get("model"))
+    return respond.json(answer)
+
+
+@bp.post("/v1/admin/log-level")
+def level() -> Response:
+    """Until the settings say otherwise, or the next start."""
+    return respond.json(ordered("logs.level", level=parse(LogLevelRequest).level))
+
+
+def _limit() -> int:
+    given = request.args.get("limit", "100")
+    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= MAX_LINES):
+        raise InvalidRequest(
+            f"Invalid value for 'limit': must be a number from 1 to {MAX_LINES}, got "
+            f"{given[:32]!r}.",
+            param="limit",
+        )
+    return int(given)
+
+
+def _level() -> str:
+    given = request.args.get("level") or "DEBUG"
+    if given.upper() not in LOG_LEVELS:
+        raise InvalidRequest(
+            f"Invalid value for 'level': must be one of {', '.join(LOG_LEVELS)}, got "
+            f"{given[:32]!r}.",
+            param="level",
+        )
+    return given.upper()

@@ -1,0 +1,62 @@
+"""Tests of `tricorn.gateway.key_book`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.access.clock import Clock
+
+from tricorn.access.terms import Terms
+from tricorn.gateway.key_book import FRESH_S, KeyBook
+from tricorn.storage.keys import KeyStore
+
+
+@pytest.fixture
+def wall() -> Clock:
+    return Clock(1_800_000_000.0)
+
+
+@pytest.fixture
+def store(tmp_path: Path, wall: Clock) -> KeyStore:
+    return KeyStore(tmp_path, wall)
+
+
+def test_it_is_read_again_every_second(store: KeyStore, wall: Clock) -> None:
+    """Then a new key holds, and a revoked one does not."""
+    clock = Clock()
+    book = KeyBook(store, clock, wall)
+    assert not book.has_any()
+    key, text = store.create("a", Terms())
+    assert book.find(text) is None
+    clock.now += FRESH_S
+    found = book.find(text)
+    assert found is not None
+    assert (found.key_id, found.name, found.terms) == (key.id, "a", Terms())
+    assert book.has_any()
+    assert book.find(text + "x") is None
+    store.revoke(key.id)
+    assert book.find(text) is not None
+    book.forget()
+    assert book.find(text) is None
+
+
+def test_a_key_expires_on_time(store: KeyStore, wall: Clock) -> None:
+    """Not only with the next reading."""
+    book = KeyBook(store, Clock(), wall)
+    _, text = store.create("a", Terms(), expires=wall.now + 0.5)
+    assert book.find(text) is not None
+    wall.now += 0.5
+    assert book.find(text) is None
+
+
+def test_those_of_the_settings(store: KeyStore, wall: Clock) -> None:
+    """They may do everything."""
+    book = KeyBook(store, Clock(), wall)
+    assert not book.has_configured()
+    store.configure(["password1"])
+    book.forget()
+    assert book.has_configured()
+    found = book.find("password1")
+    assert found is not None
+    assert found.may("admin")

@@ -1,0 +1,67 @@
+"""Tests of `tricorn.hidden_flags`, and that the commands use it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tricorn import cli, launch
+from tricorn.hidden_flags import hide
+
+
+@pytest.mark.parametrize(
+    ("argv", "left", "keys"),
+    [
+        (["--port", "1"], ["--port", "1"], None),
+        (["--api-key", "a", "--port", "1"], ["--port", "1"], "a"),
+        (["--api-key=a", "--api-key", "b"], [], "a,b"),
+        (["--api-key"], ["--api-key"], None),
+        (["--debug", "--", "--api-key", "a"], ["--debug", "--", "--api-key", "a"], None),
+    ],
+)  # fmt: skip
+def test_hide(argv: list[str], left: list[str], keys: str | None) -> None:
+    """Into the environment, over what it says."""
+    environ = {"API_KEYS": "before"}
+    assert hide(argv, environ) == left
+    assert environ["API_KEYS"] == (keys or "before")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a process cannot replace itself")
+def test_serve_goes_on_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the list of processes there are none."""
+    found: list[list[str]] = []
+
+    def become(path: str, argv: list[str]) -> None:
+        found.append(argv)
+        raise SystemExit
+
+    monkeypatch.setenv("API_KEYS", "")
+    monkeypatch.setattr(os, "execv", become)
+    with pytest.raises(SystemExit):
+        cli.main(["serve", "--api-key", "password1", "--port", "1"])
+    assert found == [[sys.executable, "-m", "tricorn.cli", "serve", "--port", "1"]]
+    assert os.environ["API_KEYS"] == "password1"
+
+
+def test_run_py_hands_none_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What it becomes has them in its environment."""
+    found: list[list[str]] = []
+
+    def become(command: list[str]) -> int:
+        found.append(command)
+        return 0
+
+    python = launch.installer.gateway_environment(tmp_path).python
+    python.parent.mkdir(parents=True)
+    python.touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("API_KEYS", "")
+    monkeypatch.setattr(launch, "_become", become)
+    code: Any = launch.main(["--skip-check", "--api-key", "password1"], tmp_path)
+    assert code == 0
+    assert "password1" not in " ".join(found[0])
+    assert os.environ["API_KEYS"] == "password1"
