@@ -25,7 +25,9 @@ COPY src src
 ARG ENGINE=llamacpp
 # Without "native" llama.cpp is built for every x86-64 CPU with AVX2, not for the one that builds.
 ARG CMAKE_ARGS=-DGGML_NATIVE=off
+# Traces' packages are there in case they are wanted: nothing can be added to a running container.
 RUN CMAKE_ARGS="${CMAKE_ARGS}" PIP_NO_CACHE_DIR=1 python3 run.py engines install "${ENGINE}" \
+    && PYTHONPATH=src PIP_NO_CACHE_DIR=1 python3 -c "from pathlib import Path; from tricorn import environments, installer; environments.ensure(installer.tracing_environment(Path.cwd()), print)" \
     && python3 -m compileall -q src \
     && mkdir -p .engines/vllm data logs models
 
@@ -52,7 +54,7 @@ ENV HOME=/var/lib/tricorn \
 VOLUME ["/opt/tricorn/models", "/opt/tricorn/data", "/var/lib/tricorn"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 \
-    CMD ["python3", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/health', timeout=4)"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 \
+    CMD [".venv/bin/python", "-m", "tricorn.healthcheck"]
 ENTRYPOINT ["python3", "run.py"]
 CMD ["--mode", "prod"]

@@ -27,6 +27,7 @@ TYPES = {
     "bool": "true or false",
     "Path": "path",
     "CommaList": "list",
+    "Networks": "list",
     "ApiKeys": "list, secret",
     "SigningSecret": "text, secret",
     "Duration": "duration",

@@ -18,7 +18,7 @@ from tricorn.errors import StartupError
 from tricorn.hardware import facts
 from tricorn.hardware.facts import Facts
 from tricorn.install_faults import InstallError
-from tricorn.manager import gateway_process, service
+from tricorn.manager import listening, service
 from tricorn.place import Place
 
 
@@ -31,7 +31,7 @@ def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _free_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever else runs on this machine."""
-    monkeypatch.setattr(gateway_process, "check_port", lambda host, port: None)
+    monkeypatch.setattr(listening, "check_port", lambda host, port: None)
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_a_taken_port_is_told_before_an_install(
     def taken(host: str, port: int) -> None:
         raise StartupError(f"cannot listen on {host}:{port}")
 
-    monkeypatch.setattr(gateway_process, "check_port", taken)
+    monkeypatch.setattr(listening, "check_port", taken)
     assert cli.main(["serve", "--port", "9"]) == 1
     assert capsys.readouterr().err == "tricorn: cannot listen on 127.0.0.1:9\n"
     assert machine == []

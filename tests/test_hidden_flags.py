@@ -20,6 +20,7 @@ from tricorn.hidden_flags import hide
         (["--api-key", "a", "--port", "1"], ["--port", "1"], "a"),
         (["--api-key=a", "--api-key", "b"], [], "a,b"),
         (["--api-key"], ["--api-key"], None),
+        (["--ap", "a", "--api-k=b", "--arg", "c"], ["--arg", "c"], "a,b"),
         (["--debug", "--", "--api-key", "a"], ["--debug", "--", "--api-key", "a"], None),
     ],
 )  # fmt: skip
@@ -47,6 +48,24 @@ def test_serve_goes_on_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["API_KEYS"] == "password1"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a process cannot replace itself")
+def test_other_commands_do_so_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Theirs is the key for a server."""
+    found: list[list[str]] = []
+
+    def become(path: str, argv: list[str]) -> None:
+        found.append(argv)
+        raise SystemExit
+
+    monkeypatch.setenv("TRICORN_API_KEY", "")
+    monkeypatch.setattr(os, "execv", become)
+    with pytest.raises(SystemExit):
+        cli.main(["models", "ls", "--api-key", "password1", "--json"])
+    assert found == [[sys.executable, "-m", "tricorn.cli", "models", "ls", "--json"]]
+    assert os.environ["TRICORN_API_KEY"] == "password1"
+    assert "password1" not in os.environ.get("API_KEYS", "")
+
+
 def test_run_py_hands_none_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What it becomes has them in its environment."""
     found: list[list[str]] = []
@@ -65,3 +84,8 @@ def test_run_py_hands_none_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert code == 0
     assert "password1" not in " ".join(found[0])
     assert os.environ["API_KEYS"] == "password1"
+    monkeypatch.setenv("TRICORN_API_KEY", "")
+    monkeypatch.setattr(launch, "_ensure_gateway", lambda *given: None)
+    assert launch.main(["models", "ls", "--api-key", "password2"], tmp_path) == 0
+    assert found[1][1:] == ["-m", "tricorn.cli", "models", "ls"]
+    assert os.environ["TRICORN_API_KEY"] == "password2"

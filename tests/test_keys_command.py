@@ -108,12 +108,16 @@ def test_usage(store: KeyStore, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_key_that_commands_send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The given one, the environment's, the one that was made here; that one only here."""
+    """The given one, the environment's, one of the settings or the one that was made here; these
+    only here."""
     settings = Settings(data_dir=tmp_path)
     assert key_for(settings, given=None, elsewhere=False) is None
     secret.write_private(tmp_path / secret.ADMIN_KEY_FILE, "made\n")
     assert key_for(settings, given=None, elsewhere=False) == "made"
     assert key_for(settings, given=None, elsewhere=True) is None
+    configured = Settings(data_dir=tmp_path, api_keys=["password1"])
+    assert key_for(configured, given=None, elsewhere=False) == "password1"
+    assert key_for(configured, given=None, elsewhere=True) is None
     monkeypatch.setenv(KEY, "env")
     assert key_for(settings, given=None, elsewhere=False) == "env"
     assert key_for(settings, given="given", elsewhere=True) == "given"

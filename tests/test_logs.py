@@ -67,6 +67,25 @@ def test_the_level_can_change(capsys: pytest.CaptureFixture[str]) -> None:
     assert [json.loads(line)["event"] for line in lines] == ["two", "four"]
 
 
+@pytest.mark.parametrize("json", [True, False])
+def test_variables_of_what_failed_are_not_shown(
+    json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key or a prompt may be among them; where it failed is shown."""
+    logs.set_up(json=json, process="manager")
+
+    def fails(key: str) -> None:
+        raise ValueError("odd")
+
+    try:
+        fails("sk-" + "geheim")
+    except ValueError:
+        logs.get("pool").exception("failed")
+    shown = capsys.readouterr().err
+    assert "fails" in shown
+    assert "sk-geheim" not in shown
+
+
 def test_lines_are_copied_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """With the level, a time that sorts, and an exception's text, however the console looks; not
     those below the level, and not those that another file has."""

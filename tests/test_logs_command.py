@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tricorn import logs_command
 from tricorn.cli import build_parser
+from tricorn.errors import StartupError
 from tricorn.log_files import reading
 
 Run = Callable[..., list[str]]
@@ -56,6 +58,13 @@ def test_lines_as_json(run: Run) -> None:
     [line] = run("--model", "m", "--json")
     assert json.loads(line) | {"log": "tricorn"} == json.loads(line)
     assert json.loads(line)["status"] == 200
+
+
+def test_files_of_another_user(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so, rather than that there are no lines."""
+    monkeypatch.setattr(os, "access", lambda path, mode: "tricorn.log" not in str(path))
+    with pytest.raises(StartupError, match=r"tricorn\.log can be read by"):
+        run()
 
 
 def test_following(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

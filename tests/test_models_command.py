@@ -175,12 +175,18 @@ def test_ls_with_a_server(capsys: pytest.CaptureFixture[str], server: Server) ->
     assert out.splitlines()[1].endswith("READY")
 
 
-def test_load(capsys: pytest.CaptureFixture[str], server: Server, place: Path) -> None:
+def test_load(
+    capsys: pytest.CaptureFixture[str],
+    server: Server,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """With its options; what the server tells is shown as it comes."""
+    monkeypatch.setenv("TRICORN_API_KEY", "secret")
     progress = {"object": "progress", "status": "reading", "progress": 0.5, "eta_s": None}
     server.answers["/v1/models/load"] = [progress, STATUS]
     options = ["--path", "x.gguf", "--context-length", "64", "--ttl", "5m", "--pin"]
-    options += ["--arg", "n_batch=8", "--arg", "name=text", "--api-key", "secret"]
+    options += ["--arg", "n_batch=8", "--arg", "name=text"]
     code, out, _ = said(capsys, "load", "org/a:Q4", "--url", server.url, *options)
     assert code == 0
     assert out.splitlines() == [

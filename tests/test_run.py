@@ -37,8 +37,9 @@ BEFORE_INSTALL = [
     "package_tools",
     "place",
     "prerequisites",
+    "tracing.wanted",
 ]
-PACKAGES = ("tricorn", "tricorn.doctor", "tricorn.hardware")
+PACKAGES = ("tricorn", "tricorn.doctor", "tricorn.hardware", "tricorn.tracing")
 for later in ("doctor.generation", "hardware.choice", "hardware.reasons"):
     BEFORE_INSTALL.remove(later)  # only imported where Tricorn is installed
 
@@ -121,6 +122,18 @@ def test_an_old_python_can_read_run_py() -> None:
         assert not isinstance(node, ast.JoinedStr | ast.AnnAssign | ast.NamedExpr | ast.Match)
         if isinstance(node, ast.FunctionDef):
             assert node.returns is None
+
+
+def test_packages_of_traces_are_installed_where_they_are_wanted(
+    became: list[list[str]], ensured: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By OpenTelemetry's own variables; otherwise never."""
+    launch.main([], PROJECT)
+    assert "tracing" not in ensured
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+    launch.main([], PROJECT)
+    assert ensured[-2:] == ["gateway", "tracing"]
+    assert len(became) == 2
 
 
 def test_flags_go_on_to_the_server(became: list[list[str]], ensured: list[str]) -> None:

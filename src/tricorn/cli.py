@@ -16,18 +16,20 @@ from tricorn import (
     config_command,
     default_model,
     engine_commands,
+    gateway_command,
     installer,
     keys_command,
     logs,
     logs_command,
     models_command,
     pull_command,
+    tls,
     usage_command,
 )
 from tricorn.config import ModelSettings, Settings
 from tricorn.doctor import command as doctor
 from tricorn.errors import StartupError, TricornError
-from tricorn.hidden_flags import hide
+from tricorn.hidden_flags import OF_COMMANDS, VARIABLE, hide
 from tricorn.install_faults import InstallError
 from tricorn.manager import gguf_names, hf_folder
 from tricorn.place import from_settings
@@ -54,6 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
     config_command.add_arguments(config)
     models = commands.add_parser("models", help="list, load, unload and delete models")
     models_command.add_arguments(models)
+    gateway = commands.add_parser("gateway", help="restart the gateway alone, while models stay")
+    gateway_command.add_arguments(gateway)
     lines = commands.add_parser("logs", help="show what was logged, and what is")
     logs_command.add_arguments(lines)
     pull = commands.add_parser("pull", help="fetch a model from the Hugging Face hub")
@@ -97,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as leaving:  # --help and --version, or a wrong flag: argparse has spoken
         return leaving.code if isinstance(leaving.code, int) else USAGE_ERROR
     try:
+        if getattr(arguments, "api_key", None):
+            _hide_keys(sys.argv[1:] if argv is None else argv, arguments)
         if arguments.command == "doctor":
             return doctor.with_settings(arguments)
         if arguments.command == "engines":
@@ -106,6 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return config_command.run(arguments, print)
         if arguments.command == "models":
             return models_command.run(arguments)
+        if arguments.command == "gateway":
+            return gateway_command.run(arguments)
         if arguments.command == "logs":
             return logs_command.run(arguments, logs_command.print_line)
         if arguments.command == "pull":
@@ -114,8 +122,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             return keys_command.run(arguments)
         if arguments.command == "usage":
             return usage_command.run(arguments)
-        if arguments.api_key:
-            _hide_keys(sys.argv[1:] if argv is None else argv)
         return serve(arguments)
     except TricornError as error:
         print(f"tricorn: {error.message}", file=sys.stderr)
@@ -128,9 +134,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _hide_keys(argv: Sequence[str]) -> None:
+def _hide_keys(argv: Sequence[str], arguments: argparse.Namespace) -> None:
     """Go on as a process in whose command line there are none; they are in its environment."""
-    left = hide(argv, os.environ)
+    left = hide(argv, os.environ, VARIABLE if arguments.command == "serve" else OF_COMMANDS)
     if os.name == "posix":
         os.execv(sys.executable, [sys.executable, "-m", "tricorn.cli", *left])
 
@@ -140,14 +146,16 @@ def serve(arguments: argparse.Namespace) -> int:
     # Imported here: `--version` and a wrong flag answer at once.
     from tricorn.doctor import runner as checks
     from tricorn.manager import service
-    from tricorn.manager.gateway_process import check_port
+    from tricorn.manager.listening import check_port
 
     read_settings = functools.partial(loaded, arguments)
     first = read_settings()
     settings = first.settings
     logs.set_up(level=settings.log_level, json=settings.log_json(), process="manager")
     if not arguments.without_gateway:
-        check_port(settings.host, settings.port)  # before an install that takes minutes
+        # Both before an install that takes minutes.
+        check_port(settings.host, settings.port)
+        tls.check(settings)
     pythons: dict[str, Path] = {}
     if not arguments.skip_check:
         pythons = install(settings, say=service.say)

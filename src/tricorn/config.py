@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import ipaddress
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -37,6 +39,18 @@ def _comma_list(value: object) -> object:
 
 
 CommaList = Annotated[list[str], NoDecode, BeforeValidator(_comma_list)]
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError(f"{value!r} is no address, and no network such as 10.0.0.0/8") from None
+
+
+Networks = Annotated[
+    list[Annotated[str, AfterValidator(_network)]], NoDecode, BeforeValidator(_comma_list)
+]
 
 
 def _long(least: int, most: int) -> AfterValidator:
@@ -76,10 +90,15 @@ class Settings(BaseSettings):
     """Port to listen on."""
     workers: int = Field(0, ge=0, le=256)
     """Gateway processes; 0: one in dev, one for every two cores (2 to 8) in prod."""
+    gateway_server: Literal["auto", "gunicorn", "pywsgi"] = "auto"
+    """What serves HTTP. pywsgi: one process, whatever WORKERS says; auto: gunicorn, but on Windows,
+    where there is none."""
     mode: Literal["dev", "prod"] = "prod"
     """dev: the gateway is reloaded when its source changes, and logs are for people."""
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
-    """Longest request body."""
+    """Longest request body; of one that is compressed, what comes out of it."""
+    max_messages: int = Field(10_000, ge=1)
+    """Messages in a request; their parts and calls, all together, ten times as many."""
     max_images: int = Field(16, ge=0)
     """Images in a request."""
     max_image_bytes: int = Field(20 * 1024 * 1024, ge=1024)
@@ -99,6 +118,34 @@ class Settings(BaseSettings):
     are managed only from those that are named, and from the server's own."""
     sse_keepalive_s: float = Field(15.0, gt=0)
     """Seconds of silence after which a stream gets an SSE comment."""
+    request_timeout_s: float = Field(0.0, ge=0)
+    """Seconds after which a request to a model ends, done or not; 0: never. A client asks for less
+    by the header x-request-timeout."""
+
+    # --- connections
+    tls_cert: Path | None = None
+    """Certificate, and those up to its root, in PEM: with it the gateway speaks https only. Another
+    one in the same file is taken over within seconds."""
+    tls_key: Path | None = None
+    """The certificate's private key, without a password; unset: it is in the same file."""
+    trusted_proxies: Networks = []
+    """Addresses and networks (10.0.0.0/8) of proxies, separated by commas: what they say of clients
+    is believed, of nobody else."""
+    proxy_headers: Literal["x-forwarded", "forwarded"] = "x-forwarded"
+    """Where trusted proxies say it: X-Forwarded-For, -Proto, -Host and -Prefix, or Forwarded."""
+    header_timeout_s: float = Field(30.0, gt=0)
+    """Seconds that a request's head may take to come, and a TLS handshake."""
+    body_timeout_s: float = Field(30.0, gt=0)
+    """Seconds that a request's body may take to come, and one more for each MIN_TRANSFER_RATE bytes
+    of it that came."""
+    send_timeout_s: float = Field(60.0, gt=0)
+    """Seconds that a client may take nothing of its answer, likewise."""
+    min_transfer_rate: int = Field(8192, ge=1)
+    """Bytes a second, in both directions."""
+    keepalive_timeout_s: float = Field(75.0, gt=0)
+    """Seconds that a connection may be without a request."""
+    max_connections: int = Field(4096, ge=1)
+    """Of each gateway process; more wait until one ends."""
 
     # --- access
     auth: Literal["auto", "required", "off"] = "auto"
@@ -144,8 +191,14 @@ class Settings(BaseSettings):
     """How long a model in use may keep a waiting one out before it takes no new requests."""
     replica_start_interval_s: float = Field(0.0, ge=0)
     """Between the starts of a model's replicas."""
+    model_start_interval_s: float = Field(0.0, ge=0)
+    """Between the starts of engine processes, of whatever model, so that many loads at once do not
+    slow each other down."""
     max_parked_models: int = Field(1, ge=0)
     """Models that made room and may keep their process, off the device; 0: none."""
+    spare_workers: int = Field(1, ge=0, le=16)
+    """Engine processes that wait for the next load (llama.cpp), 45 MB each; 0: loads take half a
+    second longer."""
     context_length: int | None = Field(None, ge=16)
     """Tokens that one sequence may hold, prompt and answer together; unset: the engine chooses."""
     max_num_seqs: int | None = Field(None, ge=1)
@@ -228,7 +281,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """What is said less than this is not logged."""
     log_max_bytes: int = Field(64 * 1024 * 1024, ge=1024)
-    """Size at which a log file that all of Tricorn shares begins anew, as it does each day."""
+    """Size at which a log file begins anew, as it does each day."""
     log_keep_days: int = Field(14, ge=0)
     """Days that such files are kept after that."""
     log_keep_files: int = Field(20, ge=0)
@@ -269,6 +322,12 @@ class Settings(BaseSettings):
         self.models = {name: entry.over(shared) for name, entry in self.models.items()}
         return self
 
+    @model_validator(mode="after")
+    def _key_with_its_certificate(self) -> Settings:
+        if self.tls_key is not None and self.tls_cert is None:
+            raise ValueError("tls_key: there is no tls_cert that it belongs to")
+        return self
+
     def options(self) -> EngineOptions:
         """The server-wide start-up options of every engine."""
         return EngineOptions(
@@ -285,11 +344,21 @@ class Settings(BaseSettings):
             return self.workers
         return 1 if self.mode == "dev" else min(8, max(2, (os.cpu_count() or 1) // 2))
 
+    def single_gateway_process(self) -> bool:
+        """Whether gevent's own server is used, which has one process."""
+        if self.gateway_server == "auto":
+            return sys.platform == "win32"
+        return self.gateway_server == "pywsgi"
+
     def requires_key(self) -> bool:
         """Whether every request needs an API key, even if there is none yet."""
         if self.auth != "auto":
             return self.auth == "required"
         return bool(self.api_keys) or self.jwt_secret is not None or not is_loopback(self.host)
+
+    def scheme(self) -> str:
+        """What clients speak with the gateway."""
+        return "http" if self.tls_cert is None else "https"
 
     def use_unix_sockets(self) -> bool:
         return self.transport == "unix" or (self.transport == "auto" and os.name == "posix")

@@ -16,6 +16,7 @@
     │   ├── RouteNotFound            404
     │   ├── MethodNotAllowed         405
     │   ├── Conflict                 409  what is there, or goes on, does not allow it
+    │   ├── BodyTooSlow              408
     │   ├── BodyTooLarge             413
     │   ├── UnsupportedMediaType     415
     │   └── TooManyRequests          429  the model is busy, and enough others wait for it already
@@ -31,6 +32,7 @@
     │   ├── DownloadFailed           502  the hub did not give what was asked for
     │   ├── InsufficientMemory       507  the model can never fit into this machine's memory
     │   ├── InsufficientStorage      507  what is to be downloaded does not fit on the disk
+    │   ├── DeadlineExceeded         504  the request took longer than it may
     │   ├── ManagerUnavailable       503
     │   ├── StorageUnavailable       503
     │   └── ShuttingDown             503
@@ -153,6 +155,11 @@ class Conflict(RequestError):
     status = 409
 
 
+class BodyTooSlow(RequestError):
+    code = "body_timeout"
+    status = 408
+
+
 class BodyTooLarge(RequestError):
     code = "body_too_large"
     status = 413
@@ -221,6 +228,11 @@ class InsufficientMemory(ServiceError):
 class InsufficientStorage(ServiceError):
     code = "insufficient_storage"
     status = 507
+
+
+class DeadlineExceeded(ServiceError):
+    code = "request_timeout"
+    status = 504
 
 
 class ManagerUnavailable(ServiceError):

@@ -6,10 +6,16 @@ from __future__ import annotations
 from collections.abc import MutableMapping, Sequence
 
 API_KEY = "--api-key"
+SHORTEST = len("--ap")
+"""argparse takes a flag by the beginning of its name, too."""
 VARIABLE = "API_KEYS"
+OF_COMMANDS = "TRICORN_API_KEY"
+"""The key that commands send to a server."""
 
 
-def hide(argv: Sequence[str], environ: MutableMapping[str, str]) -> list[str]:
+def hide(
+    argv: Sequence[str], environ: MutableMapping[str, str], variable: str = VARIABLE
+) -> list[str]:
     """The flags without `--api-key`; the keys replace those of the environment, as flags do.
 
     One without a value is left for argparse to speak of.
@@ -20,16 +26,16 @@ def hide(argv: Sequence[str], environ: MutableMapping[str, str]) -> list[str]:
     for flag in flags:
         if flag == "--":  # what follows is somebody else's
             left += [flag, *flags]
-        elif flag.startswith(f"{API_KEY}="):
-            keys.append(flag.partition("=")[2])
-        elif flag == API_KEY:
-            value = next(flags, None)
-            if value is None:
-                left.append(flag)
-            else:
-                keys.append(value)
+            break
+        name, equals, value = flag.partition("=")
+        if len(name) < SHORTEST or not API_KEY.startswith(name):
+            left.append(flag)
+        elif equals:
+            keys.append(value)
+        elif (following := next(flags, None)) is not None:
+            keys.append(following)
         else:
             left.append(flag)
     if keys:
-        environ[VARIABLE] = ",".join(keys)
+        environ[variable] = keys[-1] if variable == OF_COMMANDS else ",".join(keys)
     return left

@@ -37,6 +37,18 @@ def gateway_environment(project: Path) -> Environment:
     )
 
 
+def tracing_environment(project: Path) -> Environment:
+    """What traces need, added to `.venv`."""
+    return Environment(
+        path=project / ".venv",
+        requirements=[project / "requirements" / "tracing.txt"],
+        name="tracing",
+        addition=True,
+        disk_bytes=60_000_000,
+        log_dir=project / "logs",
+    )
+
+
 def test_environment(project: Path) -> Environment:
     """What the tests need, added to `.venv`."""
     return Environment(

@@ -17,9 +17,10 @@ from pathlib import Path
 from tricorn import default_model, engine_commands, environments, installer
 from tricorn.doctor import command as doctor
 from tricorn.environment_state import Environment, is_whole
-from tricorn.hidden_flags import API_KEY, hide
+from tricorn.hidden_flags import API_KEY, OF_COMMANDS, hide
 from tricorn.install_faults import InstallError
 from tricorn.place import from_environment
+from tricorn.tracing.wanted import wanted
 
 NOT_ON_WINDOWS = (
     "Tricorn cannot start: its HTTP server (gunicorn) does not run on Windows. Use WSL 2: "
@@ -29,7 +30,7 @@ NOT_ON_WINDOWS = (
 
 COMMANDS = ("doctor", "engines")
 """They work before anything is installed."""
-LATER_COMMANDS = ("config", "models", "pull", "keys", "usage")
+LATER_COMMANDS = ("config", "models", "pull", "keys", "usage", "gateway", "logs")
 """Of `tricorn`, which is installed first."""
 
 
@@ -45,7 +46,8 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         epilog="In --mode test everything after -- goes to pytest: run.py --mode test -- -k chat. "
         "Further commands: run.py doctor (what is missing here, and what mends it); "
         "run.py engines ls, install NAME, remove NAME; run.py pull NAME (a model from the hub); "
-        "run.py models; run.py keys; run.py usage; run.py config check.",
+        "run.py models; run.py keys; run.py usage; run.py logs; run.py gateway restart; "
+        "run.py config check.",
         allow_abbrev=False,
     )
     parser.add_argument("--mode", choices=["dev", "prod", "test"], help="default: prod")
@@ -108,6 +110,8 @@ def main(argv: Sequence[str], project: str | Path) -> int:
                 raise InstallError("nothing is installed yet: run it once without --skip-check")
         else:
             _ensure_gateway(gateway, project, argv)
+            if wanted(os.environ):
+                environments.ensure(installer.tracing_environment(project), _say)
     except InstallError as error:
         print(f"\nTricorn cannot start: {error}", file=sys.stderr)
         return 1
@@ -145,7 +149,7 @@ def _command(name: str, argv: Sequence[str], project: Path) -> int:
 
 
 def _later_command(argv: Sequence[str], project: Path) -> int:
-    flags = _with_absolute_config(argv)
+    flags = hide(_with_absolute_config(argv), os.environ, OF_COMMANDS)
     os.chdir(project)
     gateway = installer.gateway_environment(project)
     try:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tricorn import logs
-from tricorn.log_files import reading
+from tricorn.errors import StartupError
+from tricorn.log_files import FILES, reading
 from tricorn.log_files.reading import Filter, Follower, Line
 from tricorn.settings_loading import load_settings
 
@@ -40,8 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, say: Say) -> int:
     """The exit code; with -f it goes on until it is interrupted. StartupError where the settings
-    cannot be read."""
+    or the files cannot be read."""
     folder = load_settings(config_file=arguments.config).log_dir
+    _must_be_readable(folder)
     wanted = Filter(arguments.level, arguments.model)
     show = as_json if arguments.json else readable
     # Before: what comes in between is told twice rather than never.
@@ -55,6 +57,13 @@ def run(arguments: argparse.Namespace, say: Say) -> int:
     except BrokenPipeError:  # of `| head`; the interpreter would complain of it once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _must_be_readable(folder: Path) -> None:
+    """StartupError where a file is there, and is somebody else's."""
+    for path in (folder, *(folder / name for name in FILES)):
+        if os.path.exists(path) and not os.access(path, os.R_OK):
+            raise StartupError(f"{path} can be read by the user that Tricorn runs as only")
 
 
 def print_line(text: str) -> None:

@@ -18,7 +18,7 @@ from tricorn.config import Settings
 from tricorn.engines.spec import ModelSpec
 from tricorn.errors import StartupError
 from tricorn.place import from_settings
-from tricorn.server_client import ServerClient, ServerUnreachable, key_for, url_of
+from tricorn.server_client import ServerClient, ServerUnreachable, connect, key_for
 from tricorn.settings_loading import load_settings
 from tricorn.terminal_bar import Bar
 
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace, say: Say = print) -> int:
         return pull_command.run(arguments)
     settings = load_settings(config_file=arguments.config)
     key = key_for(settings, given=arguments.api_key, elsewhere=bool(arguments.url))
-    client = ServerClient(arguments.url or url_of(settings), key)
+    client = connect(settings, url=arguments.url, key=key)
     try:
         return _ACTIONS[arguments.action](arguments, settings, client, say)
     except ServerUnreachable as error:

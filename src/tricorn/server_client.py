@@ -5,17 +5,21 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tricorn import tls
 from tricorn.access import secret
 from tricorn.config import Settings
 from tricorn.errors import TricornError
+from tricorn.hidden_flags import OF_COMMANDS
 
 TIMEOUT_S = 3600.0
 """Of silence. A load that waits its turn is told of every few seconds."""
-KEY = "TRICORN_API_KEY"
+KEY = OF_COMMANDS
 """Environment variable of the key, where none is given."""
 
 
@@ -28,15 +32,24 @@ class ServerRefused(TricornError):
 
 
 class ServerClient:
-    """url: as http://127.0.0.1:8000; key: None: that of the environment, if any."""
+    """url: as http://127.0.0.1:8000; key: None: that of the environment, if any.
 
-    def __init__(self, url: str, key: str | None = None) -> None:
+    certificate: of a server on this machine, which is then trusted alone; None: those that the
+    system trusts, or SSL_CERT_FILE.
+    """
+
+    def __init__(
+        self, url: str, key: str | None = None, *, certificate: Path | None = None
+    ) -> None:
         parts = urlsplit(url if "//" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ServerUnreachable(f"{url} is no address of a server; write http://HOST:PORT")
         self.url = f"{parts.scheme}://{parts.netloc}"
         self._parts = parts
         self._key = key if key is not None else os.environ.get(KEY)
+        self._trust: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._trust = tls.own_client_context(certificate)
 
     def is_up(self) -> bool:
         """Whether a server answers there."""
@@ -79,9 +92,7 @@ class ServerClient:
     def _answer(
         self, method: str, path: str, body: dict[str, Any] | None, *, stream: bool = False
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        secure = self._parts.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = kind(str(self._parts.hostname), self._parts.port, timeout=TIMEOUT_S)
+        connection = self._connection()
         headers = {"Accept": "text/event-stream" if stream else "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
@@ -101,24 +112,46 @@ class ServerClient:
             raise
         return connection, response
 
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = str(self._parts.hostname), self._parts.port
+        if self._parts.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=self._trust)
+        return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+
     def _lost(self, error: Exception) -> ServerUnreachable:
         if isinstance(error, ConnectionRefusedError):
             return ServerUnreachable(f"no server runs at {self.url}")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return ServerUnreachable(
+                f"the certificate of the server at {self.url} is not trusted here "
+                f"({error.verify_message}); SSL_CERT_FILE names a file of certificates that are"
+            )
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return ServerUnreachable(f"the server at {self.url} cannot be reached: {why}")
 
 
+def connect(settings: Settings, *, url: str | None, key: str | None) -> ServerClient:
+    """To the server at `url`, or else to the one with these settings on this machine. StartupError
+    where its certificate cannot be read."""
+    if url:
+        return ServerClient(url, key)
+    return ServerClient(url_of(settings), key, certificate=settings.tls_cert)
+
+
 def key_for(settings: Settings, *, given: str | None, elsewhere: bool) -> str | None:
-    """The key that a command sends: the one it was given, else the environment's, else the admin
-    key that was made here; that one never to a server elsewhere."""
+    """The key that a command sends: the one it was given, else the environment's, else one of the
+    settings or the admin key that was made here; these never to a server elsewhere."""
     found = given or os.environ.get(KEY)
-    return found or (None if elsewhere else secret.admin_key(settings.data_dir))
+    if found or elsewhere:
+        return found
+    configured = [key.get_secret_value() for key in settings.api_keys]
+    return configured[0] if configured else secret.admin_key(settings.data_dir)
 
 
 def url_of(settings: Settings) -> str:
     """Where the server with these settings is reached from this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(settings.host, settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    return f"{settings.scheme()}://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def _message(response: http.client.HTTPResponse) -> str:

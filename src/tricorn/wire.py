@@ -9,10 +9,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
 
 HEADER = struct.Struct(">I")
 MAX_FRAME = 256 * 1024 * 1024
 """Bytes. A longer frame means that the peer does not speak this protocol."""
+MAX_HELLO = 4096
+"""… and of the first one, by which a peer shows that it may speak at all: so much a stranger can
+have kept of it."""
+
+MessageT = TypeVar("MessageT")
 
 
 class FrameError(ConnectionError):
@@ -48,11 +57,28 @@ class FrameReader:
         return frames
 
 
-async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
-    """The next payload, or None when the peer closed. FrameError where a length is absurd."""
+def decoder(kind: type[MessageT]) -> Callable[[bytes], MessageT]:
+    """Payloads to messages of that type, or union of types. FrameError for every other payload."""
+    decode = msgspec.msgpack.Decoder(kind).decode
+
+    def decoded(payload: bytes) -> MessageT:
+        try:
+            return decode(payload)
+        # Text that is none, and arrays in arrays without end, are no DecodeError of msgspec's.
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise FrameError(f"not understood: {error}") from error
+
+    return decoded
+
+
+async def read_frame(reader: asyncio.StreamReader, most: int = MAX_FRAME) -> bytes | None:
+    """The next payload, or None when the peer closed. FrameError where its length is absurd.
+
+    most: bytes that it may have.
+    """
     try:
         (length,) = HEADER.unpack(await reader.readexactly(HEADER.size))
-        if length > MAX_FRAME:
+        if length > most:
             raise FrameError(f"frame of {length} bytes announced")
         return await reader.readexactly(length)
     except (asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError):

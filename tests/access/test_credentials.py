@@ -15,6 +15,8 @@ from tricorn.access.credentials import MAX_LENGTH, find
         ({"Authorization": "Bearer k"}, "k"),
         ({"authorization": "bearer  k "}, "k"),
         ({"Authorization": "k"}, "k"),
+        ({"Authorization": "BEARER\tk"}, "k"),
+        ({"Authorization": "Bearer"}, None),
         ({"Authorization": "Basic dTpw"}, None),
         ({"Authorization": "Bearer "}, None),
         ({"X-Api-Key": "k"}, "k"),

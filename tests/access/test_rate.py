@@ -33,4 +33,15 @@ def test_headers() -> None:
         "x-ratelimit-remaining-requests": "59",
         "x-ratelimit-reset-requests": "1s",
     }
-    assert tuple(Rate(1, 0, 0.0, 1).headers()) == HEADERS
+    assert set(Rate(1, 0, 0.0, 1).headers()) < set(HEADERS)
+
+
+def test_headers_for_anthropic() -> None:
+    """Its clients are told the time at which all is there again."""
+    assert Rate().anthropic_headers(0) == {}
+    assert Rate(None, 0, 0.0, 1000, 900, 6.2).anthropic_headers(1767225600.0) == {
+        "anthropic-ratelimit-tokens-limit": "1000",
+        "anthropic-ratelimit-tokens-remaining": "900",
+        "anthropic-ratelimit-tokens-reset": "2026-01-01T00:00:07Z",
+    }
+    assert set(Rate(1, 0, 0.0, 1).anthropic_headers(0)) < set(HEADERS)

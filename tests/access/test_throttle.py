@@ -22,6 +22,25 @@ def test_failures_by_address() -> None:
     assert found.wait_s("a") == 0
 
 
+@pytest.mark.parametrize(
+    ("address", "known_as"),
+    [
+        ("1.2.3.4", "1.2.3.4"),
+        ("::ffff:1.2.3.4", "1.2.3.4"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("local:x", "local:x"),
+        ("", ""),
+    ],
+)
+def test_one_guesser_is_one(address: str, known_as: str) -> None:
+    """However many addresses of a network he has."""
+    found = Throttle(Clock(), per_minute=1)
+    found.failed(address)
+    assert list(found._failing) == [known_as]
+    assert found.wait_s(address) > 0
+
+
 def test_little_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has been made up for, and what is too much, is forgotten; the oldest first."""
     monkeypatch.setattr(throttle, "MOST_ADDRESSES", 2)

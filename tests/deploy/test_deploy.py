@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 import yaml
-from flask import Flask
 
+from tricorn import healthcheck
 from tricorn.config import Settings
 from tricorn.engine_installs import ENGINES
 from tricorn.errors import BodyTooLarge, ManagerUnavailable
-from tricorn.gateway.routes import health
 from tricorn.launch import parse
 
 PROJECT = Path(__file__).parents[2]
 DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
 NO_SETTINGS = {"HOME"}
+MONITORING = ("prometheus", "grafana")
 
 Instruction = tuple[str, str]
 
@@ -53,12 +53,6 @@ def arguments() -> dict[str, str]:
 def environment() -> dict[str, str]:
     (given,) = of(dockerfile()[-1], "ENV")
     return dict(pair.split("=", 1) for pair in given.split())
-
-
-def paths() -> set[str]:
-    app = Flask("routes")
-    app.register_blueprint(health.bp)
-    return {rule.rule for rule in app.url_map.iter_rules()}
 
 
 def compose() -> dict[str, Any]:
@@ -119,13 +113,12 @@ def test_image_environment() -> None:
     assert of(dockerfile()[-1], "EXPOSE") == [str(settings.port)]
 
 
-def test_image_health_is_a_route() -> None:
-    """The health check asks for a path that is there."""
+def test_image_health_is_asked_for() -> None:
+    """By a module of this program, in the environment that the image has."""
     (check,) = of(dockerfile()[-1], "HEALTHCHECK")
-    command = json.loads(check.partition("CMD ")[2])
-    (path,) = re.findall(r"'(/\w+)'", command[-1])
-    assert path in paths()
-    compile(command[-1], "HEALTHCHECK", "exec")
+    python, *flags = json.loads(check.partition("CMD ")[2])
+    assert python == ".venv/bin/python"
+    assert flags == ["-m", healthcheck.__name__]
 
 
 def test_image_starts_what_there_is() -> None:
@@ -156,7 +149,7 @@ def test_image_stages_share_a_python() -> None:
 
 
 def test_compose_services() -> None:
-    """Each profile is Tricorn and nginx; only nginx has a door, on this machine alone."""
+    """A profile is Tricorn and nginx, or what looks at it; each door is for this machine alone."""
     services = compose()["services"]
     for profile in ("cpu", "gpu"):
         chosen = {name for name, one in services.items() if profile in one["profiles"]}
@@ -166,8 +159,8 @@ def test_compose_services() -> None:
         aliases = services[tricorn].get("networks", {}).get("default", {}).get("aliases", [])
         assert "tricorn" in [tricorn, *aliases]
     doors = {name: one["ports"] for name, one in services.items() if "ports" in one}
-    assert list(doors) == ["nginx"]
-    assert all(door.startswith("127.0.0.1:") for door in doors["nginx"])
+    assert set(doors) == {"nginx", *MONITORING}
+    assert all(door.startswith("127.0.0.1:") for ports in doors.values() for door in ports)
 
 
 def test_compose_fits_the_image() -> None:
@@ -177,7 +170,7 @@ def test_compose_fits_the_image() -> None:
     folders = {str(home / DEFAULTS[name]) for name in ("model_base_path", "data_dir")}
     folders |= {environment()["HOME"], str(home / DEFAULTS["engines_dir"] / ENGINES["vllm"].folder)}
     for name, service in compose()["services"].items():
-        if name == "nginx":
+        if name in ("nginx", *MONITORING):
             continue
         build = service["build"]
         given = build.get("args", {}) if isinstance(build, dict) else {}
@@ -285,7 +278,7 @@ def test_unit_is_valid() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="shell scripts")
-@pytest.mark.parametrize("name", ["start", "stop", "status"])
+@pytest.mark.parametrize("name", ["start", "stop", "restart", "status"])
 def test_scripts_parse(name: str) -> None:
     """They are programs of sh, and say how they are used."""
     script = PROJECT / "scripts" / f"{name}.sh"

@@ -20,6 +20,7 @@ BIN = Path(sys.executable).parent
 TIMEOUT_S = 45
 
 pytestmark = [
+    pytest.mark.timeout(180),
     pytest.mark.skipif(os.name != "posix", reason="shell scripts"),
     pytest.mark.skipif(not (BIN / "tricorn").exists(), reason="Tricorn is not installed here"),
 ]
@@ -98,6 +99,7 @@ def test_all(place: Place) -> None:
     assert "m is unloaded" in place.well("stop", "model", "m")
     assert "m" in place.well("start", "model", "m")
     assert "m" in place.well("status", "model", "m")
+    assert "finishes its requests" in place.well("restart", "gateway")
     assert "tricorn has stopped" in place.well("stop")
     assert place.pids() == []
     assert "tricorn does not run" in place.well("stop", "all")

@@ -7,8 +7,10 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from tests.gateway.certificates import make, needs_openssl
 
 from tricorn.doctor import network
 from tricorn.doctor.check import Check
@@ -99,3 +101,18 @@ def test_timeouts_that_give_up_too_early(place: Place, changed: dict[str, float]
     assert check.fix == fix
     assert (check.state == "ok") == (fix == "")
     assert list(network.timeouts(replace(place, settings=None), Facts())) == []
+
+
+@needs_openssl
+def test_a_certificate_is_tried(place: Place, tmp_path: Path) -> None:
+    """With its key; where there is none, nothing is said."""
+    assert list(network.certificate(place, Facts())) == []
+    assert place.settings is not None
+    certificate, key = make(tmp_path, "llm")
+    given = place.settings.model_copy(update={"tls_cert": certificate, "tls_key": key})
+    (check,) = network.certificate(replace(place, settings=given), Facts())
+    assert check.state == "ok"
+    wrong = given.model_copy(update={"tls_key": tmp_path / "nowhere"})
+    (check,) = network.certificate(replace(place, settings=wrong), Facts())
+    assert check.state == "fail"
+    assert check.what.startswith("TLS_KEY: ")

@@ -71,22 +71,29 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         paths = {"run_dir": "run", "log_dir": "logs", "data_dir": "data"}
         wanted = {"model_base_path": models, "default_model": MODEL, "hf_cache": False}
+        wanted["spare_workers"] = 0  # tests look for engines' processes
         wanted |= {name: folder / value for name, value in paths.items()}
         wanted |= settings
         environment = {name.upper(): str(value) for name, value in wanted.items()}
         (folder / "tricorn.yaml").write_text(config)
         flags = ["--port", str(self.port), "--config", str(folder / "tricorn.yaml")]
-        with (folder / "output.txt").open("w") as output:
+        self._command = [sys.executable, "run.py", "--mode", mode, *flags]
+        self._environment = os.environ | QUIET_THREADS | environment
+        self._seen: set[psutil.Process] = set()
+        self.start()
+        self.client = self.sdk()
+
+    def start(self) -> None:
+        """Also again, once it has ended."""
+        with (self.folder / "output.txt").open("a") as output:
             self.process = psutil.Popen(
-                [sys.executable, "run.py", "--mode", mode, *flags],
+                self._command,
                 cwd=PROJECT,
-                env=os.environ | QUIET_THREADS | environment,
+                env=self._environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.client = self.sdk()
-        self._seen: set[psutil.Process] = set()
 
     def sdk(self, **options: Any) -> openai.OpenAI:
         """OpenAI's client; it retries nothing by itself."""

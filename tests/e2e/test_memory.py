@@ -84,6 +84,33 @@ def test_alternating_requests_lose_nothing(server: Server) -> None:
     assert len(server.engines()) <= 2  # one may be on its way out
 
 
+def test_a_spare_worker_becomes_the_next_model(server: Server) -> None:
+    """It waits in what one model leaves of the memory, and the other one is loaded into it."""
+    sizes = [status(server, model)["memory_expected"]["main"] for model in (MODEL, SECOND)]
+    budget = max(sizes) + min(sizes) // 2
+    with running(config=config(), max_cpu_memory=budget, spare_workers=1) as spared:
+        assert ask(spared, MODEL).model == MODEL
+        wait_until(lambda: measured(spared), END_S)
+        (spare,) = spares(spared)
+        assert 20 * 2**20 < spare["memory_bytes"] < 64 * 2**20
+        assert ask(spared, SECOND).model == SECOND
+        (replica,) = status(spared, SECOND)["replicas"]
+        assert replica["pid"] == spare["pid"]
+        wait_until(lambda: measured(spared), END_S)
+        assert spares(spared)[0]["pid"] != spare["pid"]
+
+
+def spares(server: Server) -> list[dict[str, Any]]:
+    details = httpx.get(f"{server.url}/v1/system/status").json()["details"]
+    found: list[dict[str, Any]] = details["spare_workers"]
+    return found
+
+
+def measured(server: Server) -> bool:
+    """The spare worker has what it imports; 64 MiB were put down for it."""
+    return any(one["memory_bytes"] != 64 * 2**20 for one in spares(server))
+
+
 def test_what_never_fits() -> None:
     """507, with what would help."""
     with running(config=config(), max_cpu_memory=60 * 2**20, ready=False) as server:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from tricorn.engines import chat_templates
 from tricorn.engines.chat_templates import Templates, in_folder, named
+from tricorn.errors import ModelLoadFailed
 
 BOTH = [{"name": "tool_use", "template": "T"}, {"name": "default", "template": "D"}]
 
@@ -48,3 +50,17 @@ def test_templates_by_name() -> None:
     assert named({"default": "D", "tool_use": "T", "rag": "R"}) == Templates("D", "T")
     assert named("A") == Templates("A")
     assert named(None) == Templates()
+
+
+def test_what_is_too_long_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A template fails the load, a description is as if it was not there; nested ones likewise."""
+    monkeypatch.setattr(chat_templates, "MAX_BYTES", 100)
+    described = tmp_path / "tokenizer_config.json"
+    described.write_text(json.dumps({"chat_template": "A" * 200}))
+    assert in_folder(tmp_path) == Templates()
+    monkeypatch.setattr(chat_templates, "MAX_BYTES", 1 << 20)
+    described.write_text("[" * 100_000)
+    assert in_folder(tmp_path) == Templates()
+    (tmp_path / "chat_template.jinja").write_text("A" * (2 << 20))
+    with pytest.raises(ModelLoadFailed, match="longer than any chat template"):
+        in_folder(tmp_path)

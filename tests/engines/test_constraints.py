@@ -294,3 +294,27 @@ def test_a_constraint_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     compiler.matcher(constraint("regex", "first"))
     compiler.matcher(constraint("regex", "0"))
     assert compiled == ["0"]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        constraint(
+            "json_schema", {"type": "object", "properties": {f"p{i}": {} for i in range(999)}}
+        ),
+        constraint("grammar", "start: " + "b " * 20_000 + '\nb: "a" | '),
+        constraint("regex", "(a|)" * 60_000),
+    ],
+    ids=["a thousand optional fields", "rules that may be empty", "beyond the fuel"],
+)
+def test_what_is_too_much_for_the_first_token_is_refused(what: Constraint) -> None:
+    """When it is compiled, on a thread of its own; not between the steps of others."""
+    with pytest.raises(InvalidRequest) as caught:
+        COMPILER.matcher(what)
+    assert caught.value.param == "p"
+
+
+def test_the_first_token_is_found_while_compiling() -> None:
+    """A matcher's first mask, which takes longest, is there when it is given out."""
+    what = constraint("regex", "a{9000}")
+    assert allowed(COMPILER.matcher(what)) == {ord("a")}

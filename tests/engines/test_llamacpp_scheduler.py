@@ -13,7 +13,7 @@ from tricorn.engines.llamacpp.parked import State
 from tricorn.engines.llamacpp.scheduler import Chunk, Scheduler, Sequence
 from tricorn.engines.prefix import SHARING_WORTH
 from tricorn.engines.prompt_logprobs import PromptLogprobs
-from tricorn.engines.request import GenerateRequest, SamplingParams, TokenLogprob
+from tricorn.engines.request import GenerateRequest, SamplingParams, TokenLogprob, Waited
 
 
 class NoMemory:
@@ -501,3 +501,21 @@ def test_a_prompt_of_one_token_has_nothing_to_score() -> None:
     one = scored(of, "one", [1])
     assert not one.scores_prompt
     assert step_scoring(of) == {"one": 1}
+
+
+def test_a_request_is_told_that_it_waits_no_longer() -> None:
+    """When it gets its place; not while another one has it."""
+    it = scheduler(max_running=1)
+    both = [Waited(), Waited()]
+    for number, waited in enumerate(both):
+        request = GenerateRequest(str(number), [1, 2, 3], SamplingParams(), waited=waited)
+        it.add(Sequence(request, 0, [1, 2, 3]))
+    it.plan()
+    first, second = both
+    assert first.seconds is not None
+    assert second.seconds is None
+    told = first.seconds
+    it.end(it.running[0])
+    it.plan()
+    assert second.seconds is not None
+    assert first.seconds == told

@@ -17,8 +17,8 @@ from tricorn.wire import FrameReader, pack
 
 
 class ControlServer:
-    """Grants every lease on one worker. `released` gets what gateways give back, `usage` what they
-    have served."""
+    """Grants every lease on one worker. `released` gets what gateways give back, `taken` the
+    tokens of prompts and answers that they tell with it, `usage` what they have served."""
 
     def __init__(self, settings: Settings, worker: Any, *, pid: int | None = None) -> None:
         self.run_dir = settings.runtime_dir()
@@ -26,6 +26,7 @@ class ControlServer:
         path = self.run_dir / "control.sock"
         self._worker = worker
         self.released: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self.taken: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
         self.usage: queue.SimpleQueue[protocol.Usage] = queue.SimpleQueue()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -61,6 +62,7 @@ class ControlServer:
                 address = self._worker.address
                 return protocol.Granted(call, call, address, "test", model, self._worker.model)
             case protocol.Release(lost=lost):
+                self.taken.put((message.prompt_tokens, message.completion_tokens))
                 self.released.put(lost)
             case protocol.Usage():
                 self.usage.put(message)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -17,7 +18,7 @@ from tricorn.access.terms import Terms
 from tricorn.access.throttle import FAILURES_PER_MINUTE
 from tricorn.chat.chat_completion import ChatCompletion
 from tricorn.chat.reasoning import FIELDS
-from tricorn.errors import RateLimitExceeded
+from tricorn.errors import ModelNotFound, RateLimitExceeded
 from tricorn.gateway import requirements
 from tricorn.gateway.routes import chat
 from tricorn.gateway.services import EXTENSION, Services
@@ -264,19 +265,6 @@ def test_each_route_has_its_permission(door: Door, permission: str, method: str,
         assert allowed.status_code not in (401, 403), allowed.text
 
 
-def test_no_route_is_forgotten(door: Door) -> None:
-    """A route that nobody has thought of needs `admin`; here are all that do."""
-    app = door.client.application
-    found = {
-        rule.endpoint.partition(".")[0]
-        for rule in app.url_map.iter_rules()
-        if requirements.of(rule.endpoint, "POST", "/", metrics_public=False, docs_public=False)
-        is requirements.ADMIN
-    }
-    known = set(requirements._BY_BLUEPRINT) | {"keys", "logs", "management"}
-    assert found <= known
-
-
 # --- models ---------------------------------------------------------------------------------------
 
 
@@ -294,8 +282,139 @@ def test_models_that_a_key_may_not_use(door: Door, manager: FakeManager) -> None
     assert answer.get_json()["error"]["param"] == "model"
     assert door.status("/v1/models/other/unload", limited, method="POST") == 403
     assert (len(manager.asked), len(manager.orders)) == before, "the manager heard nothing of it"
+    answer = door.client.post(
+        "/v1/chat/completions", json=CHAT | {"model": "plane"}, headers=limited
+    )
+    assert answer.status_code == 404
+    assert "other" not in answer.text, "nor is it named beside those that there are"
     assert door.status("/v1/chat/completions", limited, method="POST", json=CHAT) == 200
     assert door.status("/v1/models/plain/unload", limited, method="POST") == 200
+
+
+class Named(FakeManager):
+    """`plain` is also called `fast`, has an adapter and an instance `x`; and there is `other`."""
+
+    def __init__(self) -> None:
+        names = ("plain", "plain:ad", "plain@x", "plain@x:ad", "other", "other@y")
+        super().__init__({name: {} for name in names})
+        self.answers |= {"unload": STATUS, "status": STATUS, "instances.delete": {}}
+        shapes = [{"id": id, "model": model} for id, model in (("x", "plain"), ("y", "other"))]
+        self.answers["instances.list"] = {"data": shapes}
+        self.answers["instances.get"] = shapes[1]
+
+    def _info(self, name: str) -> control.ModelInfo:
+        info = super()._info(name)
+        base, _, adapter = name.partition(":")
+        return msgspec.structs.replace(
+            info,
+            aliases=("fast",) if name == "plain" else (),
+            parent=base if adapter else None,
+            instance_of=base.partition("@")[0] if "@" in base else None,
+        )
+
+
+@pytest.fixture
+def named(make_app: Callable[..., Flask]) -> Iterator[Door]:
+    fake = Named()
+    door = Door(make_app(fake, host="0.0.0.0"))
+    yield door
+    fake.close()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "may", "may_not"),
+    [
+        ("plain", ["plain", "fast", "plain@x"], ["plain:ad", "plain@x:ad", "other", "nothing"]),
+        ("fast", ["plain", "fast", "plain@x"], ["plain:ad", "plain@x:ad", "other"]),
+        ("plain:*", ["plain:ad", "plain@x:ad"], ["plain", "plain@x", "other"]),
+        ("plain*", ["plain", "plain:ad", "plain@x", "plain@x:ad"], ["other", "other@y"]),
+    ],
+)
+def test_by_whichever_name(named: Door, pattern: str, may: list[str], may_not: list[str]) -> None:
+    """An id, an alias, an adapter's, or that of an instance: what is listed can be used."""
+    limited = named.key("models:read", models=(pattern,))
+    for model, status in [(one, 200) for one in may] + [(one, 403) for one in may_not]:
+        assert named.status(f"/v1/models/{model}/status?capabilities=false", limited) == status
+
+
+@pytest.mark.parametrize(
+    ("pattern", "model", "status"),
+    [("plain", "plain", 404), ("plain", "plain:ad", 403), ("plain:*", "plain:ad", 404)],
+)
+def test_instances_are_used_as_their_model(
+    named: Door, monkeypatch: pytest.MonkeyPatch, pattern: str, model: str, status: int
+) -> None:
+    """Adapters too. (404: it got as far as the manager.)"""
+    refuse = lambda model, *call, **said: call[1].put(ModelNotFound("so far")) or 1  # noqa: E731
+    monkeypatch.setattr(named.services._given, "acquire", refuse)
+    limited = named.key("chat", models=(pattern,))
+    body = CHAT | {"model": model}
+    path = "/proxy/x/v1/chat/completions"
+    assert named.status(path, limited, method="POST", json=body) == status
+
+
+def test_instances_of_other_models(named: Door) -> None:
+    """They are not listed, shown or ended."""
+    limited = named.key("models:manage", models=("plain",))
+    listed = named.client.get("/instances", headers=limited).get_json()["data"]
+    assert [one["id"] for one in listed] == ["x"]
+    for method in ("GET", "DELETE"):
+        assert named.status("/instances/y", limited, method=method) == 403
+        assert named.status("/instances/y", named.key("models:manage"), method=method) == 200
+
+
+def test_events_of_other_models(named: Door) -> None:
+    """Are not told; what is about no model is."""
+    limited = named.key("models:manage", models=("plain",))
+    answer = named.client.get("/v1/events", headers=limited, buffered=False)
+    pieces = iter(answer.response)
+    next(pieces)
+    manager = named.services._given
+    assert isinstance(manager, Named)
+    (inbox,) = manager.listening.values()
+    for number, model in enumerate(["other", "plain", "other@y", "plain@x", ""], start=1):
+        inbox.put(control.Event(number, 0.0, "model.listed", model))
+    inbox.put(control.Event(9, 0.0, "manager.stopping"))
+    told = [piece.partition(b"\n")[0] for piece in pieces]
+    assert told == [b"id: 2", b"id: 4", b"id: 5", b"id: 9"]
+
+
+def test_status_names_no_other_models(named: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = named.services._given
+    assert isinstance(manager, Named)
+    manager.answers["system"] = {"details": {"models": ["plain", "other", "plain@x"]}}
+    snapshot = manager.snapshot()
+    assert snapshot is not None
+    snapshot = msgspec.structs.replace(snapshot, default_model="other")
+    monkeypatch.setattr(manager, "snapshot", lambda: snapshot)
+    limited = named.key("models:read", models=("plain",))
+    told = named.client.get("/v1/system/status", headers=limited).get_json()
+    assert told["details"]["models"] == ["plain", "plain@x"]
+    assert told["default_model"] is None
+    assert told["models"]["total"] == 1
+    told = named.client.get("/v1/system/status", headers=named.key()).get_json()
+    assert told["default_model"] == "other"
+    assert len(told["details"]["models"]) == 3
+
+
+def test_unloading_as_ollama_does_is_managing(door: Door, open_door: Door) -> None:
+    """`ollama stop`: a request with nothing to answer that keeps the model for no time."""
+    stop = {"model": "plain", "keep_alive": 0}
+    for path, permission in (
+        ("/api/chat", "chat"),
+        ("/api/generate", "completions"),
+        ("/api/embed", "embeddings"),
+    ):
+        assert open_door.status(path, method="POST", json=stop) == 200
+        assert door.status(path, door.key(permission), method="POST", json=stop) == 403
+        both = door.key(permission, "models:manage")
+        assert door.status(path, both, method="POST", json=stop) == 200
+        open_door.services.key_book.forget()
+        assert open_door.status(path, method="POST", json=stop) == 401
+        for key in open_door.services.keys.all():
+            open_door.services.keys.revoke(key.id)
+        open_door.services.key_book.forget()
+        door.services.key_book.forget()
 
 
 # --- limits ---------------------------------------------------------------------------------------
@@ -334,6 +453,13 @@ def test_limits_in_headers(
         assert answer.headers["x-ratelimit-limit-requests"] == "60"
         assert answer.headers["x-ratelimit-remaining-tokens"] == "900"
         assert answer.headers["x-ratelimit-reset-tokens"] == "6s"
+        assert "anthropic-ratelimit-tokens-limit" not in answer.headers
+        answer.get_data()
+    for stream in (False, True):
+        answer = door.client.post("/v1/messages", json=CHAT | {"stream": stream})
+        assert answer.headers["anthropic-ratelimit-requests-remaining"] == "59"
+        assert answer.headers["anthropic-ratelimit-tokens-reset"].endswith("Z")
+        assert answer.headers["x-ratelimit-limit-requests"] == "60"
         answer.get_data()
 
     def refuse(model: str, request_id: str, inbox: Any, **asked: Any) -> int:
@@ -348,6 +474,11 @@ def test_limits_in_headers(
     assert refused.get_json()["error"]["code"] == "rate_limit_exceeded"
     assert refused.headers["Retry-After"] == "2"
     assert refused.headers["x-ratelimit-remaining-requests"] == "59"
+    refused = door.client.post("/v1/messages", json=CHAT)
+    assert refused.get_json()["error"]["type"] == "rate_limit_error"
+    assert refused.headers["anthropic-ratelimit-requests-remaining"] == "59"
+    refused = door.client.post("/api/chat", json=CHAT)
+    assert (refused.status_code, refused.get_json()) == (429, {"error": "slowly"})
 
 
 # --- what else a key decides ----------------------------------------------------------------------

@@ -64,6 +64,7 @@ NO_ROWS = {
     "/v1/models/<path:name>/unload",
     "/v1/models/<path:name>/retry",
     "/v1/admin/reload",
+    "/v1/admin/gateway/restart",
     "/admin/keys",
     "/admin/keys/<key_id>/rotate",
     "/v1/admin/log-level",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -48,6 +49,23 @@ def test_events_as_they_come(app: Flask, manager: FakeManager) -> None:
     assert [one["id"] for one in read(chunks)] == [8]
     assert manager.listening == {}
     assert manager.orders == []
+
+
+def test_a_client_that_leaves(app: Flask, manager: FakeManager) -> None:
+    """Ends the stream, also where it had asked for what it missed: a connection is watched by one
+    at a time."""
+    manager.answers["events.recent"] = {"events": []}
+    ours, theirs = socket.socketpair()
+    with ours:
+        answer = app.test_client().get(
+            "/v1/events?after=5", environ_overrides={"werkzeug.socket": ours}
+        )
+        assert answer.status_code == 200
+        chunks = answer.iter_encoded()
+        next(chunks)
+        theirs.close()
+        assert list(chunks) == []
+    assert manager.listening == {}
 
 
 @pytest.mark.parametrize("how", [{"headers": {"Last-Event-ID": "5"}}, {"query_string": "after=5"}])

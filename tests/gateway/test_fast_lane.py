@@ -18,7 +18,8 @@ from tricorn.engines.request import TokenDelta
 from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.fast_lane import Broken, FastLane, Unsent, socket_for
 from tricorn.gateway.heartbeat import Pulse
-from tricorn.gateway.quick_socket import QuickSocket
+from tricorn.gateway.patience import Patience
+from tricorn.gateway.quick_socket import quick
 from tricorn.worker.protocol import Delta
 
 Pair = tuple[Any, Any]
@@ -27,8 +28,8 @@ Pair = tuple[Any, Any]
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     """The server's end and the client's."""
-    near, far = gevent.socket.socketpair()
-    near.__class__ = QuickSocket
+    plain, far = gevent.socket.socketpair()
+    near = quick(plain, Patience())
     yield near, far
     near.close()
     far.close()

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -22,6 +23,8 @@ from tricorn.worker.protocol import Delta, Failed, Finished, Started, TextPrompt
 JOB = Job("m", "req_1", [TextPrompt("a")], SamplingParams())
 TWO = Job("m", "req_1", [TextPrompt("a"), TextPrompt("b")], SamplingParams())
 WAIT_S = 5.0
+NO_SOCKET: Any = None
+"""Nothing is written to it."""
 
 
 class OneWorker(FakeManager):
@@ -71,6 +74,33 @@ def test_events_in_order(services: Services, scripted: ScriptedWorker, manager: 
     assert manager.taken == [(7, 1)]
     generation.close()
     assert manager.released == [("m", False)]
+
+
+def test_tokens_of_the_fast_lane_count(
+    services: Services, scripted: ScriptedWorker, manager: OneWorker
+) -> None:
+    """They never pass by here, and the key pays for them all the same."""
+    generation = Generation(services, JOB)
+    assert isinstance(generation.next(WAIT_S), Leased)
+    start = scripted.started()
+    scripted.send(Started(start.id, 7), Delta(start.id, TokenDelta(0, "x", [1])))
+    assert generation.next(WAIT_S) == PromptTaken(0, 7, None)
+    assert isinstance(generation.next(WAIT_S), Grown)
+    taken: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def make(position: int, delta: TokenDelta) -> bytes:
+        taken.put(len(delta.token_ids))
+        return b""
+
+    lane = generation.open_fast_lane(NO_SOCKET, make)
+    assert lane is not None
+    lane.open = True
+    scripted.send(Delta(start.id, TokenDelta(0, "y", [2, 3])))
+    assert taken.get(timeout=WAIT_S) == 2
+    scripted.send(Finished(start.id))
+    assert generation.next(WAIT_S) == Ended()
+    assert manager.taken == [(7, 3)]
+    generation.close()
 
 
 def test_silence_is_none(services: Services) -> None:

@@ -30,16 +30,21 @@ MAX_RSS_MB = 80
 
 
 class Gunicorn:
-    """gunicorn's master as a manager starts it; with `folder` as a person does, from there."""
+    """gunicorn's master as a manager starts it; with `folder` as a person does, from there.
 
-    def __init__(self, settings: Settings, *, folder: Path | None = None) -> None:
+    files: that each of its processes may open."""
+
+    def __init__(
+        self, settings: Settings, *, folder: Path | None = None, files: int | None = None
+    ) -> None:
         self.port = settings.port
         environment = os.environ | {"PYTHONPATH": str(root() / "src")}
         if folder is None:
             environment["TRICORN_RUN_DIR"] = str(settings.runtime_dir())
             environment["TRICORN_MANAGED"] = "1"
+        few = [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", str(root() / "gunicorn.conf.py"),
+            [*few, sys.executable, "-m", "gunicorn", "-c", str(root() / "gunicorn.conf.py"),
              "tricorn.gateway.app:create_app()"],
             env=environment,
             cwd=folder,
@@ -193,6 +198,50 @@ def test_a_slow_reader_gets_everything(gunicorn: Gunicorn, worker: ScriptedWorke
     assert read.endswith(b"data: [DONE]\n\n")
 
 
+def _empty(*queues: Any) -> None:
+    for one in queues:
+        while not one.empty():
+            one.get()
+
+
+def test_all_tokens_of_a_stream_are_told(
+    gunicorn: Gunicorn, worker: ScriptedWorker, control: ControlServer
+) -> None:
+    """Also those that went to the client past the handler: budgets and limits are settled by it."""
+    _empty(control.released, control.taken)
+    with gunicorn.post({"messages": MESSAGES, "stream": True}) as connection:
+        start = worker.started()
+        worker.send(Started(start.id, 3))
+        received = b""
+        for number in range(20):
+            worker.send(Delta(start.id, TokenDelta(0, f"[{number}]", [1, 2])))
+            while f"[{number}]".encode() not in received:
+                received += connection.recv(65536)
+        worker.send(Delta(start.id, TokenDelta(0, "", [1], "stop")), Finished(start.id))
+        while b"[DONE]" not in received:
+            received += connection.recv(65536)
+    assert control.taken.get(timeout=5) == (3, 41)
+
+
+def test_a_slow_reader_holds_no_place(
+    gunicorn: Gunicorn, worker: ScriptedWorker, control: ControlServer
+) -> None:
+    """The lease is back when the engine is done, though the client has read nothing yet."""
+    _empty(control.released, control.taken)
+    with gunicorn.post({"messages": MESSAGES, "stream": True}) as connection:
+        start = worker.started()
+        worker.send(Started(start.id, 3))
+        for _ in range(3000):
+            worker.send(Delta(start.id, TokenDelta(0, "x" * 3000, [1])))
+        worker.send(Delta(start.id, TokenDelta(0, "", [1], "stop")), Finished(start.id))
+        assert control.released.get(timeout=10) is False
+        assert control.taken.get(timeout=5) == (3, 3001)
+        received = bytearray()
+        while b"[DONE]" not in received[-100:]:
+            received += connection.recv(1 << 20)
+    assert received.count(b"x" * 3000) == 3000
+
+
 def test_without_chunks(gunicorn: Gunicorn, worker: ScriptedWorker) -> None:
     """HTTP/1.0 has none: the stream is plain, and ends with the connection."""
     payload = json.dumps({"model": "m", "messages": MESSAGES, "stream": True}).encode()
@@ -262,6 +311,24 @@ def test_the_last_of_the_usage_is_told(tmp_path: Path, worker: ScriptedWorker) -
     assert answers["none", 404] == 1
     lines = [json.loads(line) for usage in told for line in usage.lines]
     assert "/nowhere" in [line.get("path") for line in lines]
+
+
+def test_an_idle_connection_is_told_nothing_at_the_end(
+    tmp_path: Path, worker: ScriptedWorker
+) -> None:
+    """It is closed: an answer that nobody asked for would be taken for the next request's."""
+    settings = Settings(run_dir=tmp_path / "run", port=free_port(), workers=1, drain_timeout_s=1)
+    control = ControlServer(settings, worker)
+    gunicorn = Gunicorn(settings)
+    with socket.create_connection(("127.0.0.1", settings.port), timeout=20) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: t\r\n\r\n")
+        received = b""
+        while b'"ok"}' not in received:
+            received += connection.recv(65536)
+        gunicorn.process.terminate()
+        assert connection.recv(65536) == b""
+    gunicorn.close()
+    control.close()
 
 
 def test_a_managed_gateway_ends_with_its_manager(tmp_path: Path, worker: ScriptedWorker) -> None:

@@ -41,7 +41,9 @@ def client(app: Flask) -> httpx.Client:
         (b"{}", {"Content-Type": "text/plain"}, 415, "text/plain"),
         (b"{}", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "application/json"),
         (b"{}", {"Content-Type": "application/json; charset=latin-1"}, 415, "latin-1"),
-        (b"{}", {"Content-Type": "application/json", "Content-Encoding": "gzip"}, 415, "gzip"),
+        (b"{}", {"Content-Encoding": "zstd"}, 415, "zstd"),
+        (b"{}", {"Content-Encoding": "gzip, gzip"}, 415, "gzip, gzip"),
+        (b"{}", {"Content-Encoding": "gzip"}, 400, "gzip"),
         (b"{}", {}, 400, "'model'"),
     ],
 )

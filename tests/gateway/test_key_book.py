@@ -60,3 +60,25 @@ def test_those_of_the_settings(store: KeyStore, wall: Clock) -> None:
     found = book.find("password1")
     assert found is not None
     assert found.may("admin")
+
+
+def test_keys_are_told_apart_by_their_digests_alone(
+    store: KeyStore, wall: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look digests the whole text, right or wrong, and nothing compares texts: how much of a
+    wrong key is right makes no difference to anything."""
+    _, text = store.create("a", Terms())
+    book = KeyBook(store, Clock(), wall)
+    digested: list[str] = []
+    digest = store.digest
+
+    def noted(given: str) -> str:
+        digested.append(given)
+        return digest(given)
+
+    monkeypatch.setattr(store, "digest", noted)
+    tried = [text, text[:-1], text[:-1] + "?", "?" + text[1:], "x", text.swapcase()]
+    assert [book.find(one) is not None for one in tried] == [True, *[False] * 5]
+    assert digested == tried
+    assert len({digest(one)[:4] for one in tried}) > 3
+    assert text not in repr(book._current())

@@ -59,6 +59,8 @@ def test_a_key_from_its_beginning_to_its_end(admin: httpx.Client, store: KeyStor
     assert changed.json() == made | {"requests_per_minute": None, "weight": 2.0, "expires": None}
     assert admin.patch(path, json={"models": None, "name": "bob"}).json()["models"] == []
     assert admin.patch(path, json={}).json()["permissions"] == ["models:read"]
+    refused = admin.patch(path, json={"name": None})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "name")
 
     other = admin.post(f"{path}/rotate").json()["key"]
     assert admin.get("/v1/models", headers={"x-api-key": text}).status_code == 401

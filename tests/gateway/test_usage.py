@@ -64,6 +64,14 @@ def test_a_whole_answer_and_a_call(http: httpx.Client, manager: FakeManager) -> 
     assert (second.queue_s is not None, second.ttft_s, second.gaps) == (True, None, [])
 
 
+def test_tokens_that_no_model_has_worked_on(http: httpx.Client, manager: FakeManager) -> None:
+    """Text that is only taken apart counts as a request, as it does for its key."""
+    http.post("/tokenize", json={"model": "hello", "prompt": "a b c"})
+    usage = told(manager, 1)
+    assert (usage.prompt_tokens, usage.ended[0].prompt_tokens) == (0, None)
+    assert usage.ended[0].served
+
+
 def test_what_is_refused(http: httpx.Client, manager: FakeManager) -> None:
     """With its code, and without a model that served it."""
     http.post("/v1/chat/completions", json=CHAT | {"model": "none"})

@@ -81,6 +81,20 @@ def test_following(tmp_path: Path) -> None:
     assert follower.more(Filter()) == []
 
 
+def test_a_file_that_has_begun_anew_twice(tmp_path: Path) -> None:
+    """Between two looks; nothing is left out or told twice."""
+    put(tmp_path, SERVICE, 1, event="old")
+    (tmp_path / SERVICE).rename(tmp_path / f"{SERVICE}.20260101-000001")
+    put(tmp_path, SERVICE, 2, event="read")
+    follower = Follower(tmp_path)
+    put(tmp_path, SERVICE, 3, event="a")
+    (tmp_path / SERVICE).rename(tmp_path / f"{SERVICE}.20260101-000003")
+    put(tmp_path, SERVICE, 4, event="b")
+    (tmp_path / SERVICE).rename(tmp_path / f"{SERVICE}.20260101-000004")
+    put(tmp_path, SERVICE, 5, event="c")
+    assert events(follower.more(Filter())) == ["a", "b", "c"]
+
+
 def test_half_a_line_is_waited_for(tmp_path: Path) -> None:
     follower = Follower(tmp_path)
     path = tmp_path / SERVICE

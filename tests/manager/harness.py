@@ -19,6 +19,7 @@ from tricorn.engines.spec import ModelSpec
 from tricorn.errors import TricornError, from_info
 from tricorn.hardware.choice import choose_engine
 from tricorn.hardware.facts import Facts
+from tricorn.manager import measuring
 from tricorn.manager.catalog import Catalog
 from tricorn.manager.control import ControlServer
 from tricorn.manager.desk import Desk, one_at_a_time
@@ -28,12 +29,14 @@ from tricorn.manager.ledger import Ledger
 from tricorn.manager.listing import Listing
 from tricorn.manager.memory_books import MemoryBooks
 from tricorn.manager.overrides import Keeper, Overrides
-from tricorn.manager.placement import WORKER, LocalPlacement
+from tricorn.manager.placement import WORKER, LocalPlacement, suits
 from tricorn.manager.pool import Pool
 from tricorn.manager.pool_bounds import bounds_of, limits_of
 from tricorn.manager.protocol import Granted, Progress, Refused
 from tricorn.manager.replica import Replica
 from tricorn.manager.run_directory import RunDirectory
+from tricorn.manager.spares import Spares
+from tricorn.manager.worker_process import WorkerProcess
 
 STAND_IN = Path(__file__).parent / "stand_in_worker.py"
 SOURCE = Path(__file__).parents[2] / "src"
@@ -51,7 +54,15 @@ def settings_for(folder: Path, **given: Any) -> Settings:
         model_base_path=folder / "models",
         log_dir=folder / "logs",
         data_dir=folder / "data",
-        **({"run_dir": folder / "run", "max_concurrent_models": 1, "hf_cache": False} | given),
+        **(
+            {
+                "run_dir": folder / "run",
+                "max_concurrent_models": 1,
+                "spare_workers": 0,
+                "hf_cache": False,
+            }
+            | given
+        ),
     )
 
 
@@ -147,6 +158,16 @@ class Manager:
         self.books = MemoryBooks(
             Ledger(self.budget), Facts(), self.memories, on_change=self._on_change
         )
+        self.spares: Spares[WorkerProcess] = Spares(
+            lambda engine: self._placement.start_spare(engine, None),
+            self.books.ledger,
+            measure=measuring.measure_spare,
+            suits=suits,
+            mark=lambda engine: self._placement.packages(engine),
+            wanted=settings.spare_workers,
+            engines=frozenset({"fake"}),
+            first_s=0.0,
+        )
         self.pool = Pool(
             Listing(max_restarts=settings.max_restarts, restart_window_s=settings.restart_window_s),
             self.books,
@@ -165,6 +186,7 @@ class Manager:
             self.events,
             self.reload,
             self.books.ledger,
+            spares=self.spares.figures,
         )
         self.control = ControlServer(
             self.pool,
@@ -185,6 +207,7 @@ class Manager:
             control_secret=self.control.secret,
             unix_sockets=unix,
             worker=self._worker,
+            take_spare=self.spares.take,
         )
 
     async def reload(self) -> dict[str, Any]:
@@ -192,8 +215,10 @@ class Manager:
 
     async def close(self) -> None:
         self.pool.close()
+        self.spares.close()
         await self.desk.close()
         await self.pool.stop()
+        await self.spares.ended()
         await self.control.close()
         self.desk.monitoring.files.close()
         self.run_dir.close()
@@ -235,13 +260,19 @@ class Manager:
             load_timeout_s=self.settings.load_timeout_s,
             supervision=Supervision(self.settings.canary_interval_s, self.settings.hang_timeout_s),
             on_change=on_change,
-            on_state=self.desk.replica_state,
+            on_state=self._replica_state,
         )
         self.started.append(replica)
         return replica
 
+    def _replica_state(self, replica: Replica) -> None:
+        self.desk.replica_state(replica)
+        if replica.state == "READY":
+            self.spares.used(replica.spec.engine)
+
     def _on_change(self) -> None:
         self._changed.set()
+        self.spares.look()
         self.control.push_soon()
 
 

@@ -32,7 +32,10 @@ from tricorn.manager.protocol import (
     Woken,
 )
 from tricorn.manager.replica import Replica
+from tricorn.manager.spares import Spares
 
+SPARE = 1
+"""What a spare worker takes of memory."""
 PARKED_SHARE = 0
 """Of its memory, that a parked engine keeps: here all of it is the device's."""
 
@@ -113,7 +116,33 @@ class SimulatedEngine:
             self._replica.received(Parked())
         elif isinstance(message, Wake):
             self.holds = self.plan.memory
+            self._world.note_held()
             self._replica.received(Woken())
+
+
+class SimulatedSpare:
+    """As `spares.Process`."""
+
+    def __init__(self, world: World) -> None:
+        self.pid = next(world.pids)
+        self._world = world
+        self._ended = asyncio.get_running_loop().create_future()
+
+    def has_ended(self) -> bool:
+        return self._ended.done()
+
+    def kill(self) -> None:
+        """Also how it crashes."""
+        if not self._ended.done():
+            self._ended.set_result(None)
+            self._world.waiting.pop(self.pid)
+
+    async def wait(self) -> str:
+        await asyncio.shield(self._ended)
+        return "exited"
+
+    def hang_up(self) -> None:
+        pass
 
 
 @dataclass
@@ -128,18 +157,30 @@ class World:
     """Of all models, but for these two."""
     limits: Limits = field(default_factory=lambda: Limits(max_waiting=100, max_wait_s=300.0))
     bounds: Bounds = field(default_factory=lambda: Bounds(1000, 1, 5.0))
+    spares: int = 0
     most_held: int = 0
+    spares_taken: int = 0
     stopped_in_use: list[str] = field(default_factory=list)
     """Replicas that were asked to end while they had leases."""
 
     def __post_init__(self) -> None:
         self.pids = itertools.count(1)
         self.alive: dict[int, SimulatedEngine] = {}
+        self.waiting: dict[int, SimulatedSpare] = {}
         self.replicas: dict[str, Replica] = {}
 
     def open(self) -> None:
-        self.books = MemoryBooks(
-            Ledger({"main": self.budget}), Facts(), Forgetful(), measure=self._measure
+        ledger = Ledger({"main": self.budget})
+        self.books = MemoryBooks(ledger, Facts(), Forgetful(), measure=self._measure)
+        self.spare_workers = Spares(
+            self._start_spare,
+            ledger,
+            measure=self._measure_spare,
+            suits=lambda spare, spec: True,
+            wanted=self.spares,
+            engines=frozenset({"fake"}),
+            guess={"main": SPARE},
+            first_s=0.0,
         )
         self.pool = Pool(
             Listing(max_restarts=1000, restart_window_s=1.0),
@@ -148,7 +189,7 @@ class World:
             make_replica=self._make,
             limits=self.limits,
             bounds=self.bounds,
-            on_change=lambda: None,
+            on_change=self.spare_workers.look,
         )
         self.pool.adopt({name: self.spec(name) for name in self.plans})
 
@@ -181,10 +222,27 @@ class World:
 
     async def start(self, name: str, spec: ModelSpec) -> SimulatedEngine:
         """As `Placement.start`."""
+        spare = await self.spare_workers.take(spec)
+        if spare is not None:
+            self.spares_taken += 1
+            del self.waiting[spare.pid]
         engine = SimulatedEngine(self, name, spec)
         self.alive[engine.pid] = engine
-        self.most_held = max(self.most_held, sum(one.holds for one in self.alive.values()))
+        self.note_held()
         return engine
+
+    def note_held(self) -> None:
+        held = sum(one.holds for one in self.alive.values()) + SPARE * len(self.waiting)
+        self.most_held = max(self.most_held, held)
+
+    async def _start_spare(self, engine: str) -> SimulatedSpare:
+        spare = SimulatedSpare(self)
+        self.waiting[spare.pid] = spare
+        self.note_held()
+        return spare
+
+    async def _measure_spare(self, pid: int) -> dict[str, int]:
+        return {"main": SPARE}
 
     def _make(self, name: str, spec: ModelSpec, on_change: object) -> Replica:
         replica = Replica(
@@ -193,9 +251,14 @@ class World:
             self,
             load_timeout_s=60.0,
             on_change=on_change,  # type: ignore[arg-type]
+            on_state=self._replica_state,
         )
         self.replicas[name] = replica
         return replica
+
+    def _replica_state(self, replica: Replica) -> None:
+        if replica.state == "READY":
+            self.spare_workers.used("fake")
 
     async def _measure(self, pid: int, spec: ModelSpec, loaded: LoadedModel) -> dict[str, int]:
         return {"main": self.alive[pid].holds} if pid in self.alive else {}

@@ -39,6 +39,14 @@ def test_curl_line_can_be_pasted(tmp_path: Path) -> None:
     assert json.loads(words[5])["model"] == "it's.Q4 $(x)"
 
 
+def test_with_a_certificate(tmp_path: Path) -> None:
+    """The address is one of https, and curl is told not to look for localhost in it."""
+    settings = settings_for(tmp_path, tls_cert=tmp_path / "cert.pem")
+    assert base_url(settings) == "https://127.0.0.1:8000"
+    words = shlex.split(curl_line(settings, "m"))
+    assert words[:3] == ["curl", "-k", "https://127.0.0.1:8000/v1/chat/completions"]
+
+
 def test_all_is_told(tmp_path: Path) -> None:
     """Machine, engine with its reason, model, URL and the line to try it are there."""
     facts = Facts(os="linux", physical_cores=4)

@@ -82,3 +82,6 @@ def test_where_nothing_can_be_kept(tmp_path: Path) -> None:
     settings = settings_for(tmp_path / "file", host="0.0.0.0")
     with pytest.raises(StartupError, match="cannot be kept"):
         first_key.prepare(settings, KeyStore(tmp_path / "file"))
+    settings = settings_for(tmp_path / "file", api_keys=["password1"])
+    with pytest.raises(StartupError, match="cannot be kept"):  # nor does a reload take it over
+        first_key.configure(settings, KeyStore(tmp_path / "file"))

@@ -31,6 +31,40 @@ def test_reserve_settle_release() -> None:
     assert ledger.held("a") == {}
 
 
+def test_what_spare_processes_have() -> None:
+    """It counts as free, and no more is lent than replicas leave."""
+    ledger = Ledger({"main": 100, "cuda:0": 50})
+    ledger.lend("s", {"main": 40})
+    assert ledger.free() == ledger.budget()
+    assert ledger.can_lend({"main": 60})
+    assert not ledger.can_lend({"main": 61})
+    ledger.reserve("a", {"main": 60, "cuda:0": 60})
+    assert not ledger.has_lent_too_much()
+    ledger.reserve("b", {"main": 1})
+    assert ledger.has_lent_too_much()
+    ledger.take_back("s")
+    assert not ledger.has_lent_too_much()
+    assert ledger.lent() == {}
+
+
+def test_what_spare_processes_have_of_the_machine() -> None:
+    """It comes back, once it is known to be taken; in a load nobody knows what that has taken."""
+    free = {"main": 100}
+    ledger = Ledger({"main": 1000}, lambda: free)
+    ledger.lend("s", {"main": 40})
+    assert ledger.free() == ledger.capacity() == {"main": 100}
+    free = {"main": 70}
+    ledger.lend("s", {"main": 30}, measured=True)
+    assert ledger.free() == ledger.capacity() == {"main": 100}
+    assert not ledger.can_lend({"main": 71})
+    ledger.reserve("a", {"main": 71})
+    assert ledger.has_lent_too_much(starting=True)
+    assert not ledger.has_lent_too_much()
+    free = {"main": -1}
+    ledger.settle("a", {})
+    assert ledger.has_lent_too_much()
+
+
 def test_what_is_gone_is_not_settled() -> None:
     """A measurement that comes too late holds nothing."""
     ledger = Ledger({"main": 100})

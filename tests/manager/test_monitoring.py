@@ -123,7 +123,8 @@ async def test_requests_are_summed_and_written(folder: Path) -> None:
         manager.desk.take(Usage(1, 0, 1.0, 3, 4, ended=[one], lines=[line]))
         manager.desk.take(Usage(1, 0, 3.0, 3, 4, ended=[one]))
         found = await scraped(customer)
-        name = 'tricorn_requests_total{route="/v1/completions",model_name="a",status="200"}'
+        labels = 'route="/v1/completions",model_name="a",engine="fake",status="200"'
+        name = f"tricorn_requests_total{{{labels}}}"
         figures = await customer.order("system")
         assert found[name] == figures["total_requests"] == 2
         assert manager.desk.usage.total.ended == []

@@ -65,6 +65,28 @@ def test_started_apart() -> None:
     virtual_time.run(scenario())
 
 
+def test_models_started_apart() -> None:
+    """Whoever asks, one process after another."""
+
+    async def scenario() -> None:
+        bounds = Bounds(1000, 0, 5.0, model_start_interval_s=30.0)
+        plans = {"a": Plan(memory=1), "b": Plan(memory=1), "c": Plan(memory=1)}
+        world = World(plans, budget=10, bounds=bounds)
+        world.open()
+        client = world.client()
+        calls = [client.ask(name) for name in "abc"]
+        started = []
+        for _ in range(9):
+            await asyncio.sleep(10.0)
+            started.append(len(world.alive))
+        assert started == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+        leases = [await client.outcome(call) for call in calls]
+        assert [lease.replica for lease in leases] == ["replica-1", "replica-2", "replica-3"]
+        await world.pool.stop()
+
+    virtual_time.run(scenario())
+
+
 def test_conversations_stay_where_they_are(folder: Path) -> None:
     """A follow-up goes to the replica that has the beginning."""
 

@@ -26,6 +26,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("give back"), st.integers(0, 9)),
     st.tuples(st.just("withdraw"), st.integers(0, 9)),
     st.tuples(st.just("crash"), st.integers(0, 9)),
+    st.tuples(st.just("crash a spare"), st.integers(0, 9)),
     st.tuples(st.just("lost"), st.integers(0, 9)),
     st.tuples(st.just("break"), st.sampled_from(MODELS), st.booleans()),
     st.tuples(st.just("unload"), st.sampled_from(MODELS), st.booleans()),
@@ -50,6 +51,7 @@ WORLDS = st.builds(
     budget=st.integers(4, 30),
     pinned=st.sampled_from([frozenset(), frozenset("a")]),
     replicas_each=st.sampled_from([1, 1, 2]),
+    spares=st.sampled_from([0, 1, 2]),
     limits=st.builds(
         Limits,
         max_waiting=st.sampled_from([2, 100]),
@@ -91,6 +93,8 @@ class Life:
                 pool.withdraw(holder, call)
             case "crash", (index,) if self.world.alive:
                 list(self.world.alive.values())[index % len(self.world.alive)].kill()
+            case "crash a spare", (index,) if self.world.waiting:
+                list(self.world.waiting.values())[index % len(self.world.waiting)].kill()
             case "break", (model, broken):
                 self.world.plans[model].fails_to_load = broken
             case "unload", (model, force):
@@ -148,6 +152,7 @@ async def lived(world: World, actions: list[tuple[Any, ...]]) -> None:
         life.collect()
         check(life)
     assert world.pool.lease_count() == 0
+    event(f"{world.spares_taken} loads by spare workers")
     await asyncio.sleep(10.0)  # the last crash is noticed
     # Everything can still be served, as far as it fits at all.
     pinned = world.replicas_each * sum(world.plans[name].memory for name in world.pinned)
@@ -164,8 +169,11 @@ async def lived(world: World, actions: list[tuple[Any, ...]]) -> None:
             client.give_back(answer)
             check(life)
     world.pool.close()
+    world.spare_workers.close()
     await world.pool.stop()
+    await world.spare_workers.ended()
     assert not world.alive
+    assert not world.waiting
 
 
 @settings(deadline=None, max_examples=200)

@@ -89,7 +89,19 @@ def test_the_environment_of_an_engine() -> None:
         "CUDA_VISIBLE_DEVICES": "0,2",
         "HIP_VISIBLE_DEVICES": "0,2",
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "TOKENIZERS_PARALLELISM": "false",
     }
     hidden = process_binding.environment(Binding(gpus=()), {})
     assert (hidden["CUDA_VISIBLE_DEVICES"], hidden["HIP_VISIBLE_DEVICES"]) == ("", "")
-    assert process_binding.environment(Binding(), inherited) == inherited
+    quiet = {"TOKENIZERS_PARALLELISM": "false"}
+    assert process_binding.environment(Binding(), inherited) == inherited | quiet
+
+
+def test_threads_of_libraries() -> None:
+    """As many as the engine may use; what somebody has set stays."""
+    inherited = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "true"}
+    binding = Binding(env={"MKL_NUM_THREADS": "3"})
+    found = process_binding.environment(binding, inherited, threads=2)
+    assert found["OPENBLAS_NUM_THREADS"] == found["RAYON_NUM_THREADS"] == "2"
+    assert (found["OMP_NUM_THREADS"], found["MKL_NUM_THREADS"]) == ("1", "3")
+    assert found["TOKENIZERS_PARALLELISM"] == "true"

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.manager.harness import STAND_IN, Manager, is_running, running, settin
 from tricorn import logs
 from tricorn.errors import ModelLoadFailed
 from tricorn.manager import placement, protocol, replica
-from tricorn.manager.placement import log_name
+from tricorn.manager.placement import LocalEngine, log_name
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of posix")
 
@@ -175,20 +176,15 @@ def test_log_name(model_id: str, expected: str) -> None:
     assert log_name(model_id) == expected
 
 
-def test_long_log_is_set_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A log over its bound is renamed before the next process writes to it."""
-    monkeypatch.setattr(placement, "LOG_ROTATE_BYTES", 10)
-
-    async def scenario() -> None:
-        log = folder / "logs/engines/m.log"
-        log.parent.mkdir(parents=True)
-        log.write_text("a long line of old\n")
-        async with with_worker(folder, {"exit": 1, "say": "new"}) as manager:
-            await failed_load(manager)
-        assert log.read_text() == "new\n"
-        assert (log.parent / "m.log.1").exists()
-
-    asyncio.run(scenario())
+def test_log_tail_of_a_log_that_has_begun_anew(folder: Path) -> None:
+    """What the process wrote since is its own."""
+    log = folder / "m.log"
+    log.write_text("a long line of old\n")
+    process: Any = SimpleNamespace(pid=1)
+    engine = LocalEngine(process, "", (log, log.stat().st_size), None)
+    assert engine.log_tail() == []
+    log.write_text("new\n")
+    assert engine.log_tail() == ["new"]
 
 
 def test_the_level_changes_while_it_starts(folder: Path) -> None:

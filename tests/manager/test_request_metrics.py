@@ -42,7 +42,7 @@ def served(**given: Any) -> EndedRequest:
 
 
 def lines_of(*requests: EndedRequest, **given: Any) -> list[str]:
-    metrics = RequestMetrics(lambda name: "m" if name == "alias" else "")
+    metrics = RequestMetrics(lambda name: ("m", "fake") if name in ("alias", "m") else ("", ""))
     metrics.add(Usage(0, 0, 0.0, 0, 0, ended=list(requests), **given))
     return [line for line in text(metrics.families()).splitlines() if not line.startswith("#")]
 
@@ -51,19 +51,19 @@ def test_a_request_that_was_answered() -> None:
     """Counts, tokens, times."""
     lines = lines_of(served())
     for line in (
-        f'tricorn_requests_total{{route="{ROUTE}",model_name="m",status="200"}} 1',
-        'tricorn_request_success_total{model_name="m",finished_reason="length"} 1',
-        'tricorn_prompt_tokens_total{model_name="m"} 20',
-        'tricorn_prompt_tokens_cached_total{model_name="m"} 5',
-        'tricorn_generation_tokens_total{model_name="m"} 11',
-        'tricorn_time_to_first_token_seconds_bucket{model_name="m",le="0.75"} 1',
-        'tricorn_inter_token_latency_seconds_count{model_name="m"} 10',
-        'tricorn_inter_token_latency_seconds_sum{model_name="m"} 0.05',
-        'tricorn_request_time_per_output_token_seconds_sum{model_name="m"} 0.1',
-        'tricorn_e2e_request_latency_seconds_sum{model_name="m"} 2',
-        'tricorn_request_queue_time_seconds_sum{model_name="m"} 0.25',
-        'tricorn_request_prefill_time_seconds_sum{model_name="m"} 0.5',
-        'tricorn_request_decode_time_seconds_sum{model_name="m"} 1',
+        f'tricorn_requests_total{{route="{ROUTE}",model_name="m",engine="fake",status="200"}} 1',
+        'tricorn_request_success_total{model_name="m",engine="fake",finished_reason="length"} 1',
+        'tricorn_prompt_tokens_total{model_name="m",engine="fake"} 20',
+        'tricorn_prompt_tokens_cached_total{model_name="m",engine="fake"} 5',
+        'tricorn_generation_tokens_total{model_name="m",engine="fake"} 11',
+        'tricorn_time_to_first_token_seconds_bucket{model_name="m",engine="fake",le="0.75"} 1',
+        'tricorn_inter_token_latency_seconds_count{model_name="m",engine="fake"} 10',
+        'tricorn_inter_token_latency_seconds_sum{model_name="m",engine="fake"} 0.05',
+        'tricorn_request_time_per_output_token_seconds_sum{model_name="m",engine="fake"} 0.1',
+        'tricorn_e2e_request_latency_seconds_sum{model_name="m",engine="fake"} 2',
+        'tricorn_request_queue_time_seconds_sum{model_name="m",engine="fake"} 0.25',
+        'tricorn_request_prefill_time_seconds_sum{model_name="m",engine="fake"} 0.5',
+        'tricorn_request_decode_time_seconds_sum{model_name="m",engine="fake"} 1',
     ):
         assert line in lines
     assert not any("key-1" in line for line in lines)
@@ -72,9 +72,9 @@ def test_a_request_that_was_answered() -> None:
 def test_gateways_are_summed() -> None:
     """Of several, and of several reports."""
     lines = lines_of(served(), served(), served(retried=True))
-    assert 'tricorn_generation_tokens_total{model_name="m"} 33' in lines
-    assert 'tricorn_time_to_first_token_seconds_count{model_name="m"} 3' in lines
-    assert 'tricorn_request_retries_total{model_name="m"} 1' in lines
+    assert 'tricorn_generation_tokens_total{model_name="m",engine="fake"} 33' in lines
+    assert 'tricorn_time_to_first_token_seconds_count{model_name="m",engine="fake"} 3' in lines
+    assert 'tricorn_request_retries_total{model_name="m",engine="fake"} 1' in lines
 
 
 def test_requests_without_a_replica() -> None:
@@ -83,8 +83,13 @@ def test_requests_without_a_replica() -> None:
         ended(model="alias", status=503, error="overloaded"),
         ended(model="invented", status=404, error="model_not_found"),
     )
-    assert 'tricorn_admission_rejections_total{model_name="m",reason="overloaded"} 1' in lines
-    assert f'tricorn_requests_total{{route="{ROUTE}",model_name="",status="404"}} 1' in lines
+    assert (
+        'tricorn_admission_rejections_total{model_name="m",engine="fake",reason="overloaded"} 1'
+        in lines
+    )
+    assert (
+        f'tricorn_requests_total{{route="{ROUTE}",model_name="",engine="",status="404"}} 1' in lines
+    )
     assert not any("invented" in line or "model_not_found" in line for line in lines)
     assert not any("latency" in line for line in lines)
 
@@ -92,7 +97,10 @@ def test_requests_without_a_replica() -> None:
 def test_a_stream_that_broke() -> None:
     """Its status was well; it is told apart nevertheless."""
     lines = lines_of(served(error="client_gone", finish_reason=None))
-    assert 'tricorn_request_success_total{model_name="m",finished_reason="abort"} 1' in lines
+    assert (
+        'tricorn_request_success_total{model_name="m",engine="fake",finished_reason="abort"} 1'
+        in lines
+    )
 
 
 def test_all_routes_are_counted() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import tricorn
 from tricorn.config import ModelSettings, Settings
-from tricorn.manager.settings_changes import LIVE, compare
+from tricorn.manager.settings_changes import GATEWAY, LIVE, compare
 
 
 def test_what_can_change_does() -> None:
@@ -25,4 +28,21 @@ def test_nothing_has_changed() -> None:
 
 def test_names_are_settings() -> None:
     """A setting that was renamed is not lost."""
-    assert set(Settings.model_fields) >= LIVE
+    assert set(Settings.model_fields) >= LIVE | GATEWAY
+    assert not LIVE & GATEWAY
+
+
+def test_a_new_gateway_takes_more_over() -> None:
+    """What it reads itself; where it listens is the manager's."""
+    now, read = Settings(port=1, workers=1), Settings(port=2, workers=2, max_waiting=2)
+    found = compare(now, read, LIVE | GATEWAY)
+    assert (found.changed, found.needs_restart) == (["max_waiting", "workers"], ["port"])
+    assert (found.settings.workers, found.settings.port) == (2, 1)
+
+
+def test_a_gateway_reads_what_it_takes_over() -> None:
+    """Each of these names is used in the gateway's own modules, or by what it starts with."""
+    package = Path(tricorn.__file__).parent
+    files = [*(package / "gateway").rglob("*.py"), package / "config.py"]
+    source = "\n".join(file.read_text() for file in files)
+    assert {name for name in GATEWAY if f".{name}" not in source} == set()

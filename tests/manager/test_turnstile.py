@@ -152,6 +152,15 @@ def test_a_lost_engine() -> None:
     assert scene.ledger.added == [("k", "m", 1, 1, 0)]
 
 
+def test_an_engine_that_is_lost_on_its_way() -> None:
+    """What has been given counts, as one request: there is no second try."""
+    scene = Scene()
+    scene.acquire(1)
+    scene.grant(1)
+    scene.gate.release(Release(101, lost=True, prompt_tokens=5, completion_tokens=2))
+    assert scene.ledger.added == [("k", "m", 1, 5, 2)]
+
+
 def test_limits_are_those_of_all_gateways_together() -> None:
     """One admission for two connections."""
     one = Scene()

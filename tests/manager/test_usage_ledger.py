@@ -107,3 +107,55 @@ def test_without_a_store() -> None:
         await ledger.close()
 
     asyncio.run(run())
+
+
+def test_a_store_that_could_not_be_read_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was there counts for budgets as soon as it can be read, and is not written again."""
+    monkeypatch.setattr(usage_ledger, "WRITE_BEHIND_S", 0.0)
+    store = KeyStore(tmp_path)
+    store.add([UsageRow("2026-11-30", "k", "m", 1, 7, 3)], {})
+
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise StorageUnavailable("locked")
+
+    async def run() -> None:
+        monkeypatch.setattr(store, "usage", fail)
+        ledger = UsageLedger(store, Clock(LAST_DAY))
+        ledger.add("k", "m", 1, 2, 3)
+        assert ledger.spent("k") == (5, 5)
+        monkeypatch.undo()
+        await ledger.close()
+        assert ledger.spent("k") == (15, 15)
+
+    asyncio.run(run())
+    assert store.usage("2026") == [UsageRow("2026-11-30", "k", "m", 2, 9, 6)]
+
+
+def test_a_fault_of_another_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loses nothing either: it is written with what comes next."""
+    monkeypatch.setattr(usage_ledger, "WRITE_BEHIND_S", 0.0)
+    store = KeyStore(tmp_path)
+    failed = asyncio.Event()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda *_: None)
+
+        def fail(*arguments: Any) -> None:
+            loop.call_soon_threadsafe(failed.set)
+            raise OverflowError("an odd number")
+
+        monkeypatch.setattr(store, "add", fail)
+        ledger = UsageLedger(store, Clock(LAST_DAY))
+        ledger.add("k", "m", 1, 2, 3)
+        await asyncio.wait_for(failed.wait(), 10)
+        while ledger._writing is not None:
+            await asyncio.sleep(0)
+        monkeypatch.undo()
+        ledger.add("k", "m", 1, 2, 3)
+        await ledger.close()
+
+    asyncio.run(run())
+    assert store.usage("2026") == [UsageRow("2026-11-30", "k", "m", 2, 4, 6)]

@@ -109,6 +109,15 @@ def test_a_prompt_without_tokens_is_refused(prompt: Prompt, param: str) -> None:
     assert caught.value.param == param
 
 
+def test_a_template_without_end_does_not_get_to_an_engine_that_renders() -> None:
+    """An engine's own sandbox sets no end; whatever else is wrong is for the engine to say."""
+    start = Start(1, "r", CHAT, SamplingParams())
+    facts: Any = {"capabilities": EngineCapabilities(vision=True)}
+    with pytest.raises(InvalidRequest, match=r"was stopped"):
+        asyncio.run(preparer(template="{{ 'a' * 10 ** 10 }}", **facts).render(start))
+    assert asyncio.run(preparer(template="{{ raise_exception('no') }}", **facts).render(start))
+
+
 def test_chats_of_a_model_that_sees_are_rendered_by_its_engine() -> None:
     """And only those; what comes of it is what is generated from, and counted."""
     image = Image(b"x", "messages[0].content[0].image_url.url")

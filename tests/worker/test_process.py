@@ -37,17 +37,27 @@ class Worker:
         folder: Path,
         known: tuple[Adapter, ...] = (),
         chat_template: str | None = None,
+        log_file: str | None = None,
         **engine_args: Any,
     ) -> None:
+        """log_file: of a spare worker, told with its launch."""
         options = EngineOptions(engine_args=engine_args, chat_template=chat_template)
         spec = ModelSpec("m", "", "fake", "fake", "a test", 0, 0, options, adapters=known)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(folder / "c"))
             listener.listen()
             listener.settimeout(20)
-            launch = Launch("m-1", spec, f"unix:{folder / 'c'}", "cs", f"unix:{folder / 'd'}", "ds")
+            launch = Launch(
+                "m-1",
+                spec,
+                f"unix:{folder / 'c'}",
+                "cs",
+                f"unix:{folder / 'd'}",
+                "ds",
+                log_file=log_file or "",
+            )
             self.process = subprocess.Popen(
-                [sys.executable, "-P", str(WORKER)],
+                [sys.executable, "-P", str(WORKER), *(["--engine", "fake"] if log_file else [])],
                 stdin=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
@@ -93,6 +103,28 @@ def test_it_says_hello_loads_and_is_ready(worker: Worker, tmp_path: Path) -> Non
     ready = worker.message()
     assert isinstance(ready, control.Ready)
     assert (ready.address, ready.model.vocab_size) == (f"unix:{tmp_path / 'd'}", 257)
+
+
+def test_a_spare_worker(tmp_path: Path) -> None:
+    """It becomes what its launch says, and writes where that says."""
+    log_file = tmp_path / "m.log"
+    log_file.write_text("before\n")
+    worker = Worker(tmp_path, log_file=str(log_file))
+    assert worker.message() == control.Hello("worker", worker.process.pid, "cs", "m-1")
+    assert worker.ready().model.vocab_size == 257
+    wait_until(lambda: "ready" in log_file.read_text())
+    assert log_file.read_text().startswith("before\n")
+    worker.close()
+
+
+def test_a_spare_worker_that_nobody_needs() -> None:
+    """It ends with who started it."""
+    with subprocess.Popen(
+        [sys.executable, "-P", str(WORKER), "--engine", "fake"], stdin=subprocess.PIPE
+    ) as waiting:
+        assert waiting.stdin is not None
+        waiting.stdin.close()
+        assert waiting.wait(20) == 1
 
 
 def test_a_chat_template_in_place_of_the_models_own(tmp_path: Path) -> None:

@@ -109,6 +109,24 @@ def test_a_request_from_start_to_finish(address: str) -> None:
     run(address, scenario)
 
 
+def test_a_traced_request_tells_how_long_it_waited(address: str) -> None:
+    """At its end; others do not."""
+
+    async def scenario(made: Bench) -> None:
+        gateway = await made.connect()
+        trace = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
+        prompt = protocol.TextPrompt("hello")
+        gateway.send(Start(5, "r5", prompt, SamplingParams(), trace=trace))
+        gateway.start(6, "hello")
+        frames = await gateway.until(2)
+        for number, told in ((5, True), (6, False)):
+            end = events(frames, number)[-1]
+            assert isinstance(end, Finished)
+            assert (end.waited_s is not None) is told
+
+    run(address, scenario)
+
+
 def test_one_frame_a_step_for_all_requests(address: str) -> None:
     """What a step gives to several requests leaves together."""
 

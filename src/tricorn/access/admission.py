@@ -146,13 +146,15 @@ class Admission:
             (allowance.daily_tokens, today, "day", _tomorrow),
         ):
             if budget is not None and spent + account.reserved >= budget:
-                raise QuotaExceeded(
+                error = QuotaExceeded(
                     f"This key may use {budget} tokens a {of}, and has used {spent}; requests that "
                     f"run have reserved {account.reserved}.",
                     retry_after_s=1.0
                     if spent < budget
                     else (until(now.date()) - now).total_seconds(),
                 )
+                error.rate = _rate(account)
+                raise error
 
     def _told(self, account: _Account, text: str, wait_s: float) -> RateLimitExceeded:
         error = RateLimitExceeded(f"{text} Try again in {wait_s:.3g} s.", retry_after_s=wait_s)

@@ -22,9 +22,9 @@ def find(headers: Named, query: Named, *, in_query: bool) -> str | None:
 
     in_query: whether `?api_key=` is looked at.
     """
-    scheme, _, rest = headers.get("Authorization", "").strip().partition(" ")
+    scheme, *rest = headers.get("Authorization", "").split(None, 1) or [""]
     # Some clients leave the scheme out.
-    bearer = rest if scheme.lower() == "bearer" else "" if rest else scheme
+    bearer = "".join(rest) if scheme.lower() == "bearer" else "" if rest else scheme
     given = [bearer, *(headers.get(name, "") for name in HEADERS)]
     if in_query:
         given.append(query.get(QUERY, ""))

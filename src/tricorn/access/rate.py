@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import msgspec
+
+ISO = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Rate(msgspec.Struct, frozen=True, array_like=True):
@@ -29,6 +32,19 @@ class Rate(msgspec.Struct, frozen=True, array_like=True):
             found[f"x-ratelimit-reset-{what}"] = duration(getattr(self, f"reset_{what}_s"))
         return found
 
+    def anthropic_headers(self, now: float) -> dict[str, str]:
+        """Anthropic's names; its clients are told when, rather than in how long. now: Unix
+        seconds."""
+        found: dict[str, str] = {}
+        for what in ("requests", "tokens"):
+            if getattr(self, f"limit_{what}") is None:
+                continue
+            at = math.ceil(now + getattr(self, f"reset_{what}_s"))
+            found[f"anthropic-ratelimit-{what}-limit"] = str(getattr(self, f"limit_{what}"))
+            found[f"anthropic-ratelimit-{what}-remaining"] = str(getattr(self, f"remaining_{what}"))
+            found[f"anthropic-ratelimit-{what}-reset"] = f"{datetime.fromtimestamp(at, UTC):{ISO}}"
+        return found
+
 
 def duration(seconds: float) -> str:
     """As OpenAI writes it: 0s, 20ms, 1.5s, 6m0s. Rounded up, so that nobody comes too early."""
@@ -41,5 +57,6 @@ def duration(seconds: float) -> str:
     return f"{minutes}m{text}s" if minutes else f"{text}s"
 
 
-HEADERS = tuple(Rate(limit_requests=0, limit_tokens=0).headers())
+_BOTH = Rate(limit_requests=0, limit_tokens=0)
+HEADERS = (*_BOTH.headers(), *_BOTH.anthropic_headers(0))
 """Their names."""

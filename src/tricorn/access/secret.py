@@ -18,6 +18,7 @@ SECRET_FILE = "secret"
 ADMIN_KEY_FILE = "admin-key"
 """In DATA_DIR: the key that was made at the first start, for commands on this machine."""
 BYTES = 32
+_SECRET = re.compile(f"[0-9a-f]{{{2 * BYTES}}}")
 _OURS = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_-]{43}")
 
 
@@ -76,7 +77,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _read(path: Path) -> bytes:
-    text = path.read_text("utf-8").strip()
-    if len(text) != 2 * BYTES:
+    text = path.read_text("utf-8", errors="replace").strip()
+    if not _SECRET.fullmatch(text):
         raise OSError(f"{path} is damaged: put the one of a backup in its place")
     return text.encode()

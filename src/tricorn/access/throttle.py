@@ -6,6 +6,7 @@ address that is not heard of for a minute nothing is kept.
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,6 +15,18 @@ from tricorn.access.bucket import Bucket
 
 FAILURES_PER_MINUTE = 20
 MOST_ADDRESSES = 10_000
+
+
+def of_one(address: str) -> str:
+    """What stands for all addresses that one guesser has for sure: of IPv6 a network of 64 bits."""
+    if ":" not in address:
+        return address
+    try:
+        found = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    # One of IPv4, where both are listened on by one socket.
+    return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
 
 
 class Throttle:
@@ -28,12 +41,14 @@ class Throttle:
 
     def wait_s(self, address: str) -> float:
         """Seconds until it may try again; 0: now."""
+        address = of_one(address)
         with self._lock:
             bucket = self._failing.get(address)
             return 0.0 if bucket is None else bucket.wait_s(1)
 
     def failed(self, address: str) -> None:
         """It has brought a key that is none."""
+        address = of_one(address)
         with self._lock:
             bucket = self._failing.get(address)
             if bucket is None:

@@ -2,20 +2,27 @@
 
 The same jinja2 environment (immutable sandbox, trim_blocks, lstrip_blocks, loop controls), the same
 `tojson`, `raise_exception` and `strftime_now`, the same meaning of add_generation_prompt and
-continue_final_message. A template comes with a model file and is untrusted: hence the sandbox.
+continue_final_message. A template comes with a model file and is untrusted: hence the sandbox, in
+which it also has an end (`sandbox`, `template_budget`).
 """
 
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NoReturn
 
-from jinja2 import Template, TemplateError, TemplateSyntaxError, meta
-from jinja2.ext import Extension, loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Template, TemplateError, meta
 
+from tricorn.chat import sandbox_filters
+from tricorn.chat.sandbox import Sandbox
+from tricorn.chat.template_budget import Budget, TooExpensive
 from tricorn.errors import InvalidRequest, UnsupportedParameter
+
+MAX_SOURCE = 512 * 1024
+"""Characters of a template; the longest that models come with have 50,000."""
 
 
 def _raise_exception(message: str) -> NoReturn:
@@ -39,25 +46,17 @@ def _strftime_now(pattern: str) -> str:
     return datetime.now().strftime(pattern)
 
 
-class _Generation(Extension):
-    """`{% generation %}` marks the assistant's turn for training; for serving it is its content."""
-
-    tags = {"generation"}
-
-    def parse(self, parser: Any) -> Any:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
 _OWN = {"messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token"}
 """Variables that every template is given."""
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = _tojson
+_NO_TEMPLATE = (TemplateError, SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
+"""What jinja2's parser and Python's compiler raise; the last ones for what is nested deeply."""
+
+
+def _environment() -> Sandbox:
+    environment = Sandbox()
+    sandbox_filters.add(environment, "tojson", _tojson)
     environment.globals["raise_exception"] = _raise_exception
     environment.globals["strftime_now"] = _strftime_now
     return environment
@@ -66,19 +65,23 @@ def _environment() -> ImmutableSandboxedEnvironment:
 def variables(source: str) -> set[str]:
     """Names that a template reads beside those that every template is given. None of one that
     cannot be parsed."""
+    if len(source) > MAX_SOURCE:
+        return set()
     environment = _environment()
     try:
-        parsed = environment.parse(source)
-    except TemplateSyntaxError:
+        read = meta.find_undeclared_variables(environment.parse(source))
+    except _NO_TEMPLATE:
         return set()
-    return meta.find_undeclared_variables(parsed) - _OWN - set(environment.globals)
+    return read - _OWN - set(environment.globals)
 
 
 def _compiled(source: str) -> Template | str:
     """The template, or why it is none."""
+    if len(source) > MAX_SOURCE:
+        return f"it is longer than {MAX_SOURCE} characters"
     try:
         return _environment().from_string(source)
-    except TemplateSyntaxError as error:
+    except _NO_TEMPLATE as error:
         return str(error)
 
 
@@ -89,7 +92,8 @@ def _called(messages: list[dict[str, Any]]) -> bool:
 class ChatTemplate:
     """Compiled once a model. InvalidRequest (param `messages`) where it does not accept a chat.
 
-    for_tools: another template, of chats in which tools are offered or were called.
+    for_tools: another template, of chats in which tools are offered or were called. budget: made
+    for each rendering.
     """
 
     def __init__(
@@ -99,7 +103,10 @@ class ChatTemplate:
         bos_token: str = "",
         eos_token: str = "",
         for_tools: str | None = None,
+        budget: Callable[[], Budget] = Budget,
     ) -> None:
+        self._budget = budget
+        self._rendering = threading.Lock()
         self._special = {"bos_token": bos_token, "eos_token": eos_token}
         self._plain = None if source is None else _compiled(source)
         self._for_tools = self._plain if for_tools is None else _compiled(for_tools)
@@ -139,23 +146,28 @@ class ChatTemplate:
             "add_generation_prompt": add_generation_prompt and not continue_final_message,
         }
         try:
-            text = template.render(variables)
+            text = self._written(template, variables)
+        except TooExpensive as error:
+            raise InvalidRequest(
+                f"the model's chat template was stopped at these messages: {error}",
+                param="messages",
+            ) from error
         except TemplateError as error:
             raise InvalidRequest(
                 f"the model's chat template refused these messages: {error}", param="messages"
             ) from error
-        except (
-            TypeError,
-            ValueError,
-            LookupError,
-            AttributeError,
-            ArithmeticError,
-            RecursionError,
-        ) as error:
+        except Exception as error:  # whatever it is: the template's doing, and nobody else's
             raise InvalidRequest(
                 f"the model's chat template failed on these messages: {error}", param="messages"
             ) from error
         return _cut_after_final_message(text, messages) if continue_final_message else text
+
+    def _written(self, template: Template, variables: dict[str, Any]) -> str:
+        sandbox = template.environment
+        assert isinstance(sandbox, Sandbox)
+        with self._rendering:
+            sandbox.budget = self._budget()
+            return template.render(variables)
 
 
 def _cut_after_final_message(text: str, messages: list[dict[str, Any]]) -> str:

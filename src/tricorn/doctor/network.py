@@ -101,6 +101,25 @@ def proxy_check(environ: Mapping[str, str]) -> Check:
     return Check("proxy", "warn", what, f"export NO_PROXY={value} no_proxy={value}")
 
 
+def certificate(place: Place, facts: Facts) -> Iterator[Check]:
+    """Whether TLS_CERT and TLS_KEY can be used, where they are set."""
+    settings = place.settings
+    if settings is None or settings.tls_cert is None:
+        return
+    # Only here: nothing is installed yet where there are no settings.
+    from tricorn import tls
+    from tricorn.errors import StartupError
+
+    try:
+        tls.check(settings)
+    except StartupError as error:
+        yield Check(
+            "certificate", "fail", error.message, "set TLS_CERT and TLS_KEY to files in PEM"
+        )
+    else:
+        yield Check("certificate", "ok", f"{settings.tls_cert} and its key fit together")
+
+
 def timeouts(place: Place, facts: Facts) -> Iterator[Check]:
     """Settings under which requests would be given up before they can be answered."""
     settings = place.settings

@@ -35,6 +35,7 @@ QUICK: tuple[Probe, ...] = (
     machine.limits,
     drivers.drivers,
     network.port,
+    network.certificate,
     network.proxy,
     network.timeouts,
     folders.folders,

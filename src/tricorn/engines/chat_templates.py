@@ -7,8 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tricorn.errors import ModelLoadFailed
+
 DEFAULT, TOOL_USE = "default", "tool_use"
 """Names that transformers gives a meaning; others are chosen by nobody."""
+
+
+MAX_BYTES = 32 * 2**20
+"""Of a file; a tokenizer's configuration has a few megabytes at most."""
 
 
 class Templates(NamedTuple):
@@ -20,19 +26,29 @@ class Templates(NamedTuple):
 def read_object(path: Path) -> dict[str, Any]:
     """A JSON file; empty where there is none, or it is broken: that is for the engine to tell."""
     try:
+        if path.stat().st_size > MAX_BYTES:
+            return {}
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
+def _text(path: Path) -> str:
+    if path.stat().st_size > MAX_BYTES:
+        raise ModelLoadFailed(f"{path.name} is longer than any chat template")
+    return path.read_text(encoding="utf-8")
+
+
 def in_folder(folder: Path, read: Callable[[Path], Mapping[str, Any]] = read_object) -> Templates:
-    """read: gives a JSON file's object, empty where there is no such file."""
+    """ModelLoadFailed for what is no template by its length.
+
+    read: gives a JSON file's object, empty where there is no such file.
+    """
     tools = folder / "additional_chat_templates" / f"{TOOL_USE}.jinja"
     beside = folder / "chat_template.jinja"
     if beside.is_file():
-        own = tools.read_text(encoding="utf-8") if tools.is_file() else None
-        return Templates(beside.read_text(encoding="utf-8"), own)
+        return Templates(_text(beside), _text(tools) if tools.is_file() else None)
     given = read(folder / "tokenizer_config.json").get("chat_template")
     if given is None:
         given = read(folder / "chat_template.json").get("chat_template")

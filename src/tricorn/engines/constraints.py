@@ -27,6 +27,9 @@ Logits = npt.NDArray[np.float32]
 KEPT_GRAMMARS = 32
 """Compiled grammars that are kept, the least recently used going first: some MB each at most."""
 
+FUEL = 100_000
+"""A tenth of llguidance's own: enough for 9000 words or 8000 values to choose from."""
+
 DEEP_STACK = 256 << 20
 """Bytes, of address space. The compiler recurses along chains of rules and references: on a usual
 stack a text of 40 kB can make it overrun, which would be the end of the process."""
@@ -49,7 +52,7 @@ class ConstraintCompiler:
     def __init__(self, tokenizer: LLTokenizer, *, end_tokens: Collection[int] = ()) -> None:
         self._tokenizer = tokenizer
         self._end_tokens = np.array(sorted({tokenizer.eos_token, *end_tokens}), dtype=np.int64)
-        self._limits = LLParserLimits(verbose_errors=False)
+        self._limits = LLParserLimits(verbose_errors=False, initial_lexer_fuel=FUEL)
         self._compiled: OrderedDict[tuple[ConstraintKind, str], LLMatcher] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -79,6 +82,16 @@ class ConstraintCompiler:
         )
         if matcher.is_error():
             raise _refusal(constraint, matcher.get_error())
+        # The first mask takes longest, and some constraints fail at the first token: better here
+        # than between the other streams' steps. Copies share what was found out.
+        first = matcher.deep_copy()
+        bits = allocate_token_bitmask(1, self._tokenizer.vocab_size)
+        fill_next_token_bitmask(first, bits)
+        allowed = np.flatnonzero(np.unpackbits(bits.view(np.uint8)[0], bitorder="little"))
+        if not first.is_error() and len(allowed):
+            first.consume_token(int(allowed[0]))
+        if first.is_error():
+            raise _refusal(constraint, first.get_error())
         return matcher
 
 

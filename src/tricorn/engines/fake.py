@@ -190,7 +190,10 @@ class FakeCore(EngineCore):
     def step(self) -> list[StepOutput]:
         self._clock.wait(self._token_delay_s)
         while self._waiting and len(self._running) < self._max_num_seqs:
-            self._running.append(self._waiting.pop())
+            sequence = self._waiting.pop()
+            if sequence.request.waited is not None:
+                sequence.request.waited.over()
+            self._running.append(sequence)
         outputs: list[StepOutput] = []
         for sequence in list(self._running):
             delta = self._advance(sequence)

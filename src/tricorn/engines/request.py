@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Literal
 
 import msgspec
@@ -124,6 +125,23 @@ class RenderedChat(msgspec.Struct, frozen=True):
     """The engine's own form of it, for `GenerateRequest.rendered`."""
 
 
+class Waited:
+    """How long a request waited for a place in the batch, which its engine tells, from any thread.
+    It waits from now on."""
+
+    __slots__ = ("_since", "seconds")
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self.seconds: float | None = None
+        """None: it waits, or the engine does not tell."""
+
+    def over(self) -> None:
+        """Of its sequences the first that has a place counts, and of that the first time."""
+        if self.seconds is None:
+            self.seconds = time.monotonic() - self._since
+
+
 class GenerateRequest(msgspec.Struct, frozen=True):
     request_id: str
     prompt_token_ids: list[int]
@@ -135,6 +153,10 @@ class GenerateRequest(msgspec.Struct, frozen=True):
     """As `SamplingParams.logprobs`, of the prompt's own tokens."""
     rendered: Any = None
     """`RenderedChat.prompt`, where the engine has rendered the chat itself."""
+    trace: dict[str, str] | None = None
+    """The request's trace (`tracing.headers`), where there is one; then also …"""
+    waited: Waited | None = None
+    """… what the engine is to tell."""
 
 
 class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):

@@ -14,19 +14,20 @@ from collections.abc import Callable, Iterable
 from typing import cast
 
 import structlog
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, current_app, g, has_request_context, request
 
 from tricorn.access import credentials, jwt, secret
 from tricorn.access.terms import Identity, ReasoningField
 from tricorn.access.throttle import Throttle
 from tricorn.config import Settings
 from tricorn.errors import AuthenticationFailed, PermissionDenied, TooManyFailures
-from tricorn.gateway import record, requirements
+from tricorn.gateway import error_shapes, record, requirements
 from tricorn.gateway.cors import is_preflight
 from tricorn.gateway.key_book import KeyBook
 from tricorn.gateway.requirements import Requirement
 from tricorn.manager.protocol import ModelInfo
 
+EXTENSION = "tricorn.access"
 HOW = "Send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'."
 
 log = structlog.get_logger(part="gateway")
@@ -42,13 +43,14 @@ class Doorkeeper:
         signed = settings.jwt_secret
         self._jwt_secret = None if signed is None else signed.get_secret_value().encode()
 
-    def admit(self) -> Identity | None:
+    def admit(self, needed: Requirement | None = None) -> Identity | None:
         """Whose the request being handled is; None: nobody's in particular.
 
+        needed: None: what its route needs.
         AuthenticationFailed, PermissionDenied, TooManyFailures; StorageUnavailable where the keys
         cannot be read.
         """
-        needed = self._needed()
+        needed = needed or self._needed()
         if needed.public:
             return None
         required = self._is_required(needed)
@@ -119,6 +121,7 @@ class Doorkeeper:
 def register(app: Flask, settings: Settings, book: KeyBook) -> None:
     """Have every request of `app` looked at."""
     doorkeeper = Doorkeeper(settings, book, Throttle(time.monotonic))
+    app.extensions[EXTENSION] = doorkeeper
 
     @app.before_request
     def look() -> None:
@@ -131,6 +134,8 @@ def register(app: Flask, settings: Settings, book: KeyBook) -> None:
         rate = record.current().rate
         if rate is not None:
             response.headers.update(rate.headers())
+            if error_shapes.of(request.path) is error_shapes.anthropic:
+                response.headers.update(rate.anthropic_headers(time.time()))
         return response
 
 
@@ -151,19 +156,50 @@ def reasoning_field() -> ReasoningField | None:
     return None if identity is None else identity.terms.reasoning_field
 
 
-def must_use(model: str, known: Callable[[], Iterable[ModelInfo]]) -> None:
-    """PermissionDenied where the request's key may not use the model of that name or alias.
+def must_manage() -> None:
+    """Ask for what routes that manage models ask for, where another one does so now and then.
+    AuthenticationFailed, PermissionDenied."""
+    door: Doorkeeper = current_app.extensions[EXTENSION]
+    door.admit(requirements.MANAGING)
+
+
+def is_limited() -> bool:
+    """Whether the request's key may use some of the models only."""
+    identity = current()
+    return identity is not None and bool(identity.terms.models)
+
+
+def allowing(known: Callable[[], Iterable[ModelInfo]]) -> Callable[[str], bool]:
+    """What tells of a model's name or alias whether the request's key may use it; holds beyond the
+    request, as in a stream.
 
     known: gives the models that there are; called only where it matters.
     """
     identity = current()
     if identity is None or not identity.terms.models:
-        return
-    names = [model, *(info.id for info in known() if model in info.aliases)]
-    if not identity.may_use(*names):
+        return lambda model: True
+    return lambda model: identity.may_use(*model_names(model, list(known())))
+
+
+def must_use(model: str, known: Callable[[], Iterable[ModelInfo]]) -> None:
+    """PermissionDenied where the request's key may not use it. known: as in `allowing`."""
+    if not allowing(known)(model):
         raise PermissionDenied(
             f"This API key may not use the model '{model[:256]}'.", param="model"
         )
+
+
+def model_names(model: str, known: Iterable[ModelInfo]) -> list[str]:
+    """All that the model of that name is called: its id and aliases, and where it is an instance,
+    the same of the model whose files it has."""
+    names = [model]
+    for info in known:
+        if model == info.id or model in info.aliases:
+            names += [info.id, *info.aliases]
+            if info.instance_of is not None:
+                own = info.instance_of + info.id.removeprefix(info.parent or info.id)
+                names += model_names(own, [one for one in known if one.instance_of is None])
+    return names
 
 
 def seen(models: list[ModelInfo]) -> list[ModelInfo]:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from flask import Flask
 
 from tricorn import logs
 from tricorn.config import Settings
-from tricorn.gateway import access, cors, errors, instance, lifeline, origins, proxy, record, usage
+from tricorn.errors import StartupError
+from tricorn.gateway import (
+    access,
+    cors,
+    errors,
+    forwarded,
+    instance,
+    lifeline,
+    origins,
+    proxy,
+    record,
+    security_headers,
+    usage,
+)
 from tricorn.gateway.routes import (
     anthropic,
     chat,
     completions,
+    docs,
     embeddings,
     events,
     health,
@@ -34,6 +49,10 @@ from tricorn.gateway.routes import (
     logs as log_routes,
 )
 from tricorn.gateway.services import EXTENSION, Manager, Services
+from tricorn.tracing import wanted
+
+if TYPE_CHECKING:
+    from tricorn.gateway.tracing import Tracing
 
 INFERENCE = (
     chat,
@@ -53,11 +72,16 @@ MANAGEMENT = (management, ollama_manage, instances, system, events, keys, log_ro
 """What pages of other servers must not reach."""
 
 
-def create_app(settings: Settings | None = None, manager: Manager | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None,
+    manager: Manager | None = None,
+    tracing: Tracing | None = None,
+) -> Flask:
     """The gateway. Connects to nothing before its first request, so it can be preloaded.
 
     settings: None reads those of the instance in TRICORN_RUN_DIR, or what is configured here.
     manager: None connects to the one in the run directory. Tests give their own.
+    tracing: None as the environment wants it; StartupError where that cannot be.
     """
     if settings is None:
         settings = instance.settings()
@@ -71,24 +95,48 @@ def create_app(settings: Settings | None = None, manager: Manager | None = None)
     services = Services(settings, run_dir, manager)
     app.extensions[EXTENSION] = services
 
+    # Its headers come last, where none of the others has set them.
+    security_headers.register(app, https=settings.tls_cert is not None)
     record.register(app)
+    tracing = tracing or _tracing()
+    if tracing is not None:
+        tracing.register(app, services)
     managing = {family.bp.name for family in MANAGEMENT}
     using = {family.bp.name for family in INFERENCE}
     cors.register(app, settings.cors_origins, managing)
     origins.register(app, managing, settings.cors_origins, settings.host)
     access.register(app, settings, services.key_book)
     proxy.register(app, using)
+    forwarded.register(app, settings.trusted_proxies, settings.proxy_headers)
     counter = usage.register(app, services, using)
     errors.register(app)
-    for family in (*INFERENCE, *MANAGEMENT, health):
+    for family in (*INFERENCE, *MANAGEMENT, health, docs):
         app.register_blueprint(family.bp)
     managed = os.environ.get(lifeline.MANAGED) == "1"
 
     def start() -> None:
         logs.copy_to(counter.line)
+        if tracing is not None:
+            tracing.start()
         if managed:
             lifeline.hold(run_dir, services.connected)
 
+    def end() -> None:
+        counter.flush()
+        if tracing is not None:
+            tracing.close()
+
     services.on_start = start
-    services.on_end = counter.flush
+    services.on_end = end
     return app
+
+
+def _tracing() -> Tracing | None:
+    if fault := wanted.fault(os.environ):
+        raise StartupError(fault)
+    if not wanted.wanted(os.environ):
+        return None
+    # Only here: OpenTelemetry is an extra.
+    from tricorn.gateway.tracing import Tracing
+
+    return Tracing()

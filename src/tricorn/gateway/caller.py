@@ -6,11 +6,12 @@ from hashlib import blake2b
 
 from flask import request
 
+from tricorn.access import credentials
 from tricorn.gateway import access
 
-KEY_HEADERS = ("Authorization", "x-api-key")
 NO_ADDRESS = "local"
-"""On a unix socket. Behind a proxy all callers without keys are one: the proxy."""
+"""On a unix socket. Behind a proxy that is not in TRUSTED_PROXIES all callers without keys are one:
+the proxy."""
 
 
 def turn_key() -> str:
@@ -19,8 +20,8 @@ def turn_key() -> str:
     known = access.key_id()
     if known:
         return known
-    for name in KEY_HEADERS:
-        sent = request.headers.get(name, "").removeprefix("Bearer ").strip()
-        if sent:
-            return f"key-{blake2b(sent.encode(), digest_size=8, person=b'turns').hexdigest()}"
+    sent = credentials.find(request.headers, {}, in_query=False)
+    if sent is not None:
+        data = sent.encode("utf-8", "surrogatepass")
+        return f"key-{blake2b(data, digest_size=8, person=b'turns').hexdigest()}"
     return request.remote_addr or NO_ADDRESS

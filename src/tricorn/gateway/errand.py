@@ -4,9 +4,9 @@
         ▲                     │
         └── engine lost, first time, nothing sent to the client ──┘
 
-Everything that can happen arrives in one inbox: the manager's answer, the engine's events and the
-watcher's GONE. Whoever creates an Errand closes it, whatever happened; that withdraws, cancels,
-releases and unwatches what is still held.
+Everything that can happen arrives in one inbox: the manager's answer, the engine's events, the
+watcher's GONE and the end of its time. Whoever creates an Errand closes it, whatever happened; that
+withdraws, cancels, releases and unwatches what is still held.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import structlog
 
 from tricorn.chat.prefix_chain import Chain
 from tricorn.errors import EngineLost, Overloaded, TricornError, from_info
-from tricorn.gateway import access, pinned
+from tricorn.gateway import access, deadline, pinned, record
+from tricorn.gateway.deadline import LATE
 from tricorn.gateway.disconnect import GONE
 from tricorn.gateway.errors import ClientGone
 from tricorn.gateway.heartbeat import SILENCE
@@ -73,6 +74,9 @@ class Errand(ABC, Generic[EventT]):
         self._running: dict[int, int] = {}
         """Requests in the engine: number → position among those of this errand."""
         self._retried = False
+        self._trace = record.trace_headers()
+        self.waited_s: float | None = None
+        """For a place in the engine's batch, where it is traced and the engine tells."""
         self.prompt_tokens = 0
         """That the engine has taken for it; counted by those that ask for some."""
         self.completion_tokens = 0
@@ -84,8 +88,12 @@ class Errand(ABC, Generic[EventT]):
         self._progress_at = 0.0
         self.tells_progress = False
         """Set by the handler where it wants to hear at once of news in `progress`."""
+        self._allowed = deadline.of_request(services.settings.request_timeout_s)
         self._ticket = None if sock is None else services.watcher.watch(sock, self._inbox)
         self._pulse = services.heartbeat.watch(self._inbox)
+        self._due: int | None = None
+        if self._allowed is not None:
+            self._due = services.deadlines.watch(self._inbox, self._allowed.until)
         self._acquire()
 
     @abstractmethod
@@ -131,6 +139,9 @@ class Errand(ABC, Generic[EventT]):
             self._pulse.alive = True
             if arrived is GONE:
                 raise ClientGone
+            if arrived is LATE:
+                assert self._allowed is not None
+                raise self._allowed.exceeded()
             event = self._handle(arrived)
             if event is not None:
                 return event
@@ -157,6 +168,8 @@ class Errand(ABC, Generic[EventT]):
             self._services.watcher.unwatch(self._ticket)
             self._ticket = None
         self._services.heartbeat.forget(self._pulse)
+        if self._due is not None:
+            self._services.deadlines.forget(self._due)
         self._stop()
         if self._call is not None:
             call, self._call = self._call, None
@@ -176,6 +189,7 @@ class Errand(ABC, Generic[EventT]):
             prefix=self._prefix() if self._services.is_spread(self._wanted) else (),
             keep_alive_s=self._keep_alive_s,
             claim=self._claim(),
+            trace=self._trace,
         )
 
     def _claim(self) -> Claim | None:

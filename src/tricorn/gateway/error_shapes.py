@@ -36,6 +36,7 @@ _ANTHROPIC_TYPES = {
     404: "not_found_error",
     413: "request_too_large",
     429: "rate_limit_error",
+    504: "timeout_error",
 }
 """Other statuses from 500 on are an api_error, those below an invalid_request_error."""
 _LATER = (Overloaded, ManagerUnavailable, ShuttingDown)

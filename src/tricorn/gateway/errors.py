@@ -13,13 +13,15 @@ from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
 from tricorn.errors import (
     AuthenticationFailed,
+    DeadlineExceeded,
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
+    ModelNotFound,
     RouteNotFound,
     TricornError,
 )
-from tricorn.gateway import error_shapes, record
+from tricorn.gateway import access, error_shapes, record
 
 log = structlog.get_logger(part="gateway")
 
@@ -27,17 +29,26 @@ CLIENT_GONE_STATUS = 499
 """nginx's number for it; only the log sees it."""
 
 
+LONGEST_MESSAGE = 2000
+"""Characters; messages repeat what was sent, which may be anything."""
+
+
 class ClientGone(Exception):
     """The client closed its connection. Not a TricornError: there is nobody to answer."""
 
 
 def answer(error: TricornError) -> Response:
+    if len(error.message) > LONGEST_MESSAGE:
+        error.message = f"{error.message[:LONGEST_MESSAGE]}…"
     shape = error_shapes.of(request.path, to_anthropic="anthropic-version" in request.headers)
     response = Response(
         orjson.dumps(shape(error)), status=error.status, mimetype="application/json"
     )
     if isinstance(error, AuthenticationFailed):
         response.headers["WWW-Authenticate"] = 'Bearer realm="tricorn"'
+    if isinstance(error, DeadlineExceeded):
+        # OpenAI's clients would try again by themselves, and take the same time again.
+        response.headers["x-should-retry"] = "false"
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     return response
@@ -53,6 +64,9 @@ def register(app: Flask) -> None:
 
 def _tricorn_error(error: TricornError) -> Response:
     facts = record.current()
+    if isinstance(error, ModelNotFound) and access.is_limited():
+        # The manager names those that there are, and this key sees some of them only.
+        error = ModelNotFound("There is no model of that name.", param=error.param)
     facts.error, facts.param = error.code, error.param
     facts.rate = error.rate or facts.rate
     if error.status >= 500:

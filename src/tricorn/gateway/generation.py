@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from tricorn.chat import prefix_chain
@@ -78,8 +79,33 @@ class Ended:
 Event = Leased | PromptTaken | Grown | Ended | Unsent
 
 
+class _Arrivals:
+    """The inbox, as the engine's client has it: what came is noted when it comes, not when the
+    handler gets to it behind a client that reads slowly."""
+
+    def __init__(
+        self, inbox: SimpleQueue[object], expected: int, note: Callable[[int, int, bool], None]
+    ) -> None:
+        """expected: requests in the engine. note: called with tokens of prompts, tokens of answers,
+        and whether all those requests have finished."""
+        self._inbox = inbox
+        self._left = expected
+        self._note = note
+
+    def put(self, event: object, /) -> None:
+        if isinstance(event, protocol.Delta):  # nearly all of them are
+            self._note(0, len(event.delta.token_ids), False)
+        elif isinstance(event, protocol.Started):
+            self._note(event.prompt_tokens, 0, False)
+        elif isinstance(event, protocol.Finished):
+            self._left -= 1
+            self._note(0, 0, not self._left)
+        self._inbox.put(event)
+
+
 class Generation(Errand[Event]):
-    """sock, key: as in `Errand`."""
+    """sock, key: as in `Errand`. Its lease is back when the engine is done, however long the client
+    takes to read."""
 
     def __init__(self, services: Services, job: Job, sock: Any = None, key: str = "") -> None:
         self._job = job
@@ -100,7 +126,10 @@ class Generation(Errand[Event]):
 
         def made(arrived: protocol.Delta) -> bytes:
             position = running.get(arrived.id)
-            return b"" if position is None else make(position, arrived.delta)
+            if position is None:
+                return b""
+            self.completion_tokens += len(arrived.delta.token_ids)
+            return make(position, arrived.delta)
 
         lane = FastLane(sock, self._inbox, self._pulse, made)
         for number in running:
@@ -128,16 +157,18 @@ class Generation(Errand[Event]):
         job.check(lease)
         _check_vocabulary(job.sampling, lease.model.vocab_size)
         _check_capabilities(job, lease.model.capabilities)
+        arrivals = _Arrivals(self._inbox, len(job.prompts), self._note)
         for position, prompt in enumerate(job.prompts):
             number = engine.start(
                 request_id=job.request_id,
                 prompt=prompt,
                 sampling=job.sampling,
-                inbox=self._inbox,
+                inbox=arrivals,
                 prompt_text=job.echo and isinstance(prompt, protocol.TokenPrompt),
                 priority=job.priority,
                 prompt_logprobs=job.prompt_logprobs,
                 adapter=lease.adapter,
+                trace=self._trace,
             )
             self._running[number] = position
         return Leased(lease.model_id, lease.model, self._retried)
@@ -145,8 +176,6 @@ class Generation(Errand[Event]):
     def _told(self, arrived: object) -> Event | None:
         if isinstance(arrived, protocol.Delta):  # nearly all of them are
             position = self._running.get(arrived.id)
-            if position is not None:
-                self.completion_tokens += len(arrived.delta.token_ids)
             return None if position is None else Grown(position, arrived.delta)
         match arrived:
             case Unsent():
@@ -155,12 +184,18 @@ class Generation(Errand[Event]):
                 raise error
             case protocol.Started(number) if number in self._running:
                 return self._taken(self._running[number], arrived)
-            case protocol.Finished(number) if number in self._running:
+            case protocol.Finished(number, waited_s) if number in self._running:
+                self.waited_s = waited_s if self.waited_s is None else self.waited_s
                 return Ended() if self._ended(number) else None
         return None
 
+    def _note(self, prompt_tokens: int, completion_tokens: int, done: bool) -> None:
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+        if done:
+            self._release(lost=False)
+
     def _taken(self, position: int, started: protocol.Started) -> PromptTaken:
-        self.prompt_tokens += started.prompt_tokens
         text = started.prompt_text
         prompt = self._job.prompts[position]
         # The engine's text of a text prompt would have what the tokenizer put around it.

@@ -25,15 +25,25 @@ from typing import Any
 
 from tricorn import logs
 from tricorn.errors import StartupError
-from tricorn.gateway import instance, lifeline
+from tricorn.gateway import instance, lifeline, open_files
+from tricorn.gateway.certificate import Certificate
 from tricorn.gateway.companion import Companion, end_with_parent
 from tricorn.gateway.gunicorn_log import GunicornLog
+from tricorn.gateway.patience import Patience
 from tricorn.gateway.services import EXTENSION, Services
+from tricorn.tracing import wanted
 
+_certificate: Certificate | None = None
 try:
     _settings = instance.settings()
+    _patience = Patience.of(_settings)
+    if _settings.tls_cert is not None:
+        # Read before workers are forked: one that follows another then has at least this one.
+        _certificate = Certificate(_settings.tls_cert, _settings.tls_key, _patience)
 except StartupError as error:
     sys.exit(f"tricorn: {error.message}")
+if _untraceable := wanted.fault(os.environ):
+    sys.exit(f"tricorn: {_untraceable}")
 logs.set_up(level=_settings.log_level, json=_settings.log_json(), process="gateway")
 
 _managed = os.environ.get(lifeline.MANAGED) == "1"
@@ -46,19 +56,31 @@ else:
     os.environ[instance.RUN_DIR] = str(_run_dir)
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
-bind = f"{_host}:{_settings.port}"
+_listener = os.environ.pop("TRICORN_LISTENER", None) if _managed else None
+# A manager's is handed from each gateway to the next one, so that no connection is ever refused.
+bind = f"fd://{_listener}" if _listener else f"{_host}:{_settings.port}"
 workers = _settings.gateway_workers()
 worker_class = "tricorn.gateway.gunicorn_worker.Worker"
-worker_connections = 4096
+worker_connections = open_files.connections(_settings.max_connections)
+if _settings.tls_cert is not None:
+    certfile = keyfile = str(_settings.tls_cert)
+# What proxies say is read in gateway/forwarded.py, from those that are trusted, and nowhere else.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 8190
 # Forked from one loaded application, workers share most of their memory. In dev each loads its own,
 # so that `reload` brings changed sources in; the loaded models live in other processes.
 preload_app = _settings.mode == "prod"
 reload = _settings.mode == "dev"
 # A recycled worker would cut its streams.
 max_requests = 0
-graceful_timeout = max(1, math.ceil(_settings.drain_timeout_s))
+# A manager says itself when it is enough: sooner where Tricorn ends than where it is replaced.
+graceful_timeout = 24 * 3600 if _managed else max(1, math.ceil(_settings.drain_timeout_s))
 timeout = 60
-keepalive = 75
+keepalive = max(1, math.ceil(_settings.keepalive_timeout_s))
 # The default control socket is one for all of a user's gunicorns.
 control_socket_disable = True
 # Heartbeat files on a disk that stalls would get healthy workers killed.
@@ -78,8 +100,14 @@ def on_starting(server: Any) -> None:
         _companion = Companion(_settings, _run_dir)
 
 
+def ssl_context(config: Any, default: Any) -> Certificate | None:
+    """What the worker makes TLS connections with."""
+    return _certificate
+
+
 def post_worker_init(worker: Any) -> None:
     """Connect to the manager now: it pushes what the first request needs."""
+    worker.patience, worker.certificate = _patience, _certificate
     services = getattr(worker.wsgi, "extensions", {}).get(EXTENSION)
     if isinstance(services, Services):
         services.start()

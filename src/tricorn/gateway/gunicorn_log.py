@@ -10,6 +10,9 @@ from gunicorn.glogging import Logger
 KNOWN = "Reloader is on"
 """A warning against what dev mode is for."""
 
+SENT_AFTER = {"Error handling request": "?", "Ignored premature client disconnection": ":"}
+"""How messages begin that have something of a request, maybe a key, after that sign."""
+
 log = structlog.get_logger(part="gunicorn")
 
 
@@ -40,4 +43,8 @@ class GunicornLog(Logger):  # type: ignore[misc]
 
 def _text(msg: object, args: tuple[Any, ...]) -> str:
     text = str(msg)
-    return (text % args if args else text).strip()
+    text = (text % args if args else text).strip()
+    for begin, sign in SENT_AFTER.items():
+        if text.startswith(begin):
+            return text.partition(sign)[0]
+    return text

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from flask import request
 
-from tricorn.gateway import pinned, record
+from tricorn.gateway import message_count, pinned, record
 from tricorn.gateway.body import read_object
 from tricorn.gateway.services import services
 from tricorn.schemas.request import RequestModel
@@ -30,6 +30,7 @@ def body(*, curl: bool = False) -> dict[str, Any]:
         services().settings.max_body_bytes,
         any_type=curl and "Origin" not in request.headers,
     )
+    message_count.check(sent, services().settings.max_messages)
     sent = pinned.with_model(sent)
     model = sent.get("model")
     record.current().model = model[:256] if isinstance(model, str) else None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
+
+import psutil
 
 from tricorn.config import Settings
 from tricorn.settings_loading import from_json, load_settings
@@ -39,6 +42,8 @@ def manager_pid(run_dir: Path) -> int | None:
 
 def is_alive(pid: int) -> bool:
     """Whether a process runs. One that ended and was not waited for does not."""
+    if sys.platform == "win32":  # where signal 0 is Ctrl-C
+        return psutil.pid_exists(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

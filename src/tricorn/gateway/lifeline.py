@@ -19,6 +19,8 @@ import structlog
 from tricorn.gateway import instance
 
 MANAGED = "TRICORN_MANAGED"
+SINGLE = "TRICORN_SINGLE_PROCESS"
+"""Environment variable of a gateway that is no worker of a gunicorn."""
 PATIENCE_S = 1.0
 INTERVAL_S = 0.25
 
@@ -43,8 +45,9 @@ class Watch:
 
 
 def hold(run_dir: Path, connected: Callable[[], bool]) -> None:
-    """Start watching, in a thread. Ends gunicorn's master, this process's parent."""
-    master = os.getppid()
+    """Start watching, in a thread. Ends gunicorn's master, this process's parent, or where there is
+    none this process."""
+    master = os.getpid() if os.environ.get(SINGLE) == "1" else os.getppid()
     threading.Thread(
         target=_watch, args=(run_dir, connected, master), name="lifeline", daemon=True
     ).start()
@@ -62,6 +65,6 @@ def _watch(run_dir: Path, connected: Callable[[], bool], master: int) -> None:
         if watch.gone(time.monotonic(), connected=connected(), alive=alive):
             log.warning("the manager is gone; ending", manager_pid=pid)
             # A master that is gone already has orphaned us: gunicorn's own check ends this worker.
-            if os.getppid() == master:
+            if master in (os.getpid(), os.getppid()):
                 os.kill(master, signal.SIGTERM)
             return

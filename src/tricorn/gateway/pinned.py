@@ -50,7 +50,7 @@ def wanted(model: str) -> str:
 def named(model: str) -> str:
     """The model whose files the request being handled uses where it names `model`."""
     pin = current()
-    return model if pin is None else pin.model
+    return model if pin is None or model.startswith(f"{pin.model}:") else pin.model
 
 
 def seen(models: Iterable[ModelInfo]) -> list[ModelInfo]:

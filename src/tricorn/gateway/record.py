@@ -9,15 +9,19 @@ import re
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, has_request_context, request
 
 from tricorn import logs
 from tricorn.access.rate import Rate
 from tricorn.gateway.timing import Timing
 from tricorn.manager.protocol import Granted
+from tricorn.tracing.headers import Headers
+
+if TYPE_CHECKING:
+    from tricorn.gateway.request_trace import RequestTrace
 
 REQUEST_ID_HEADER = "x-request-id"
 IGNORED_HEADER = "x-tricorn-ignored"
@@ -26,7 +30,7 @@ TRUNCATED_HEADER = "x-tricorn-truncated"
 _SANE_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]+")
 _MAX_NAMES = 32
-_NOT_SHOWN = ("began", "rate", "timing", "prompt", "told_apart")
+_NOT_SHOWN = ("began", "rate", "timing", "prompt", "told_apart", "trace")
 _QUIET = {"/health", "/ready", "/metrics"}
 """Asked every few seconds by whatever watches over the server."""
 
@@ -61,6 +65,10 @@ class Record:
     """Where LOG_PROMPTS is on."""
     told_apart: bool = False
     """It has a line of its own in `inference.log`."""
+    trace: RequestTrace | None = None
+    """Where there are traces; then also …"""
+    trace_id: str | None = None
+    """… its number."""
     rate: Rate | None = None
     """How far the key's limits are used up."""
     timing: Timing = field(default_factory=Timing)
@@ -93,6 +101,12 @@ class Record:
 def current() -> Record:
     """The record of the request being handled."""
     return cast(Record, g.record)
+
+
+def trace_headers() -> Headers | None:
+    """Of the request being handled, for those who work on it; None: it is not traced."""
+    facts: Record | None = g.get("record") if has_request_context() else None
+    return None if facts is None or facts.trace is None else facts.trace.headers
 
 
 def ignored_header(names: list[str]) -> str:

@@ -34,6 +34,7 @@ _BY_ENDPOINT = {
     "ollama.generate": Requirement(("completions",)),
     "ollama_models.version": ANY_KEY,
     "management.reload": ADMIN,
+    "management.restart_gateway": ADMIN,
     "system.metrics": METRICS,
 }
 _BY_BLUEPRINT = {

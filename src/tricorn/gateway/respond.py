@@ -12,7 +12,7 @@ import structlog
 from flask import Response, request
 
 from tricorn.chat.response import Builder, Head, WholeBuilder, fingerprint, new_id
-from tricorn.engines.request import TokenDelta
+from tricorn.engines.request import SamplingParams, TokenDelta
 from tricorn.errors import InternalError, TricornError
 from tricorn.gateway import fast_lane, prompt_log, record, sse
 from tricorn.gateway.call import Answer, Ask, Call, no_check
@@ -52,7 +52,7 @@ def whole(job: Job, make: Callable[[Head], WholeBuilder], *, prefix: str) -> Res
     facts = record.current()
     facts.stream = False
     generation = Generation(services(), job, client_socket(), turn_key())
-    _watch(generation, facts, lambda: job.prompts)
+    _watch(generation, facts, lambda: job.prompts, job.sampling)
     maker = _Maker(make, prefix, facts)
     try:
         while True:
@@ -66,7 +66,7 @@ def whole(job: Job, make: Callable[[Head], WholeBuilder], *, prefix: str) -> Res
                 return response
     finally:
         generation.close()
-        maker.note()
+        maker.note(generation)
 
 
 def stream(
@@ -83,7 +83,7 @@ def stream(
     facts = record.current()
     facts.stream = True
     generation = Generation(services(), job, client_socket(), turn_key())
-    _watch(generation, facts, lambda: job.prompts)
+    _watch(generation, facts, lambda: job.prompts, job.sampling)
     maker = _Maker(make, prefix, facts)
     pieces = _pieces(generation, maker, framing, fast_lane.socket_for(request.environ))
     begun = Begun(next(pieces), pieces)
@@ -104,6 +104,8 @@ def answered(ask: Ask) -> Answer:
             continue
     finally:
         call.close()
+        if facts.trace is not None:
+            facts.trace.left_engine()
     facts.retried = answer.retried
     return answer
 
@@ -134,13 +136,18 @@ def visited(
 
 
 def _watch(
-    errand: Errand[Any], facts: Record, prompts: Callable[[], Sequence[msgspec.Struct]] = list
+    errand: Errand[Any],
+    facts: Record,
+    prompts: Callable[[], Sequence[msgspec.Struct]] = list,
+    sampling: SamplingParams | None = None,
 ) -> None:
     """Have its record told of what happens to it."""
     facts.timing.asked()
     errand.on_lease = facts.granted
     if services().settings.log_prompts:
         facts.prompt = prompt_log.shown(prompts())
+    if facts.trace is not None:
+        facts.trace.asked(prompts() if services().settings.log_prompts else (), sampling)
 
 
 class Begun:
@@ -231,7 +238,7 @@ def _pieces(
         yield framing.error(InternalError("Tricorn failed while it was streaming."))
     finally:
         generation.close()
-        maker.note()
+        maker.note(generation)
 
 
 def _next_beside(lane: FastLane, generation: Generation) -> Event | None:
@@ -270,6 +277,8 @@ class _Maker(Generic[BuilderT]):
         match event:
             case PromptTaken(position, tokens, text, first, reading, truncated):
                 builder.truncated = truncated
+                if self.facts.trace is not None:
+                    self.facts.trace.prompt_taken()
                 if reading is not None:
                     builder.read_as(reading)
                 return builder.started(position, tokens, text, first)
@@ -294,8 +303,11 @@ class _Maker(Generic[BuilderT]):
         counts = msgspec.structs.asdict(truncated).items()
         return {TRUNCATED_HEADER: ", ".join(f"{name}={count}" for name, count in counts)}
 
-    def note(self) -> None:
-        """Put the counts into the request's record."""
+    def note(self, generation: Generation) -> None:
+        """Put the counts into the request's record, once the engine is done with it."""
+        if self.facts.trace is not None:
+            answer_id = None if self.builder is None else self.builder.head.id
+            self.facts.trace.left_engine(response_id=answer_id, waited_s=generation.waited_s)
         if self.builder is None:
             return
         tally = self.builder.tally
@@ -308,6 +320,9 @@ class _Maker(Generic[BuilderT]):
 
 
 def client_socket() -> Any:
-    """The connection, where the server shows it: gunicorn, and werkzeug's own server."""
+    """The connection, where the server shows it: gunicorn, our own for Windows, and werkzeug's."""
     environ = request.environ
-    return environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    for name in ("gunicorn.socket", "tricorn.socket", "werkzeug.socket"):
+        if (sock := environ.get(name)) is not None:
+            return sock
+    return None

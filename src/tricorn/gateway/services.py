@@ -16,6 +16,7 @@ from flask import current_app
 from tricorn.config import Settings
 from tricorn.errors import ManagerUnavailable
 from tricorn.gateway import access, disconnect, pinned
+from tricorn.gateway.deadline import Deadlines
 from tricorn.gateway.heartbeat import Heartbeat
 from tricorn.gateway.key_book import KeyBook
 from tricorn.manager.protocol import Claim, Snapshot, Usage
@@ -47,6 +48,7 @@ class Manager(Protocol):
         prefix: tuple[int, ...] = (),
         keep_alive_s: float | None = None,
         claim: Claim | None = None,
+        trace: dict[str, str] | None = None,
     ) -> int: ...
 
     def order(self, command: str, arguments: dict[str, Any], inbox: SimpleQueue[object]) -> int: ...
@@ -104,6 +106,7 @@ class Services:
             self._engines = EnginePool()
             self._watcher = disconnect.create()
             self._heartbeat = Heartbeat(self.settings.sse_keepalive_s)
+            self._deadlines = Deadlines()
             self._manager = self._given or _manager_client(self.run_dir)
             self._manager.start()
             self._started_at = time.monotonic()
@@ -128,6 +131,11 @@ class Services:
     def heartbeat(self) -> Heartbeat:
         self.start()
         return self._heartbeat
+
+    @property
+    def deadlines(self) -> Deadlines:
+        self.start()
+        return self._deadlines
 
     @property
     def manager(self) -> Manager:

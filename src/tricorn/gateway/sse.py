@@ -12,7 +12,7 @@ from tricorn.gateway import error_shapes
 from tricorn.manager.protocol import Progress
 
 MIMETYPE = "text/event-stream"
-HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 KEEP_ALIVE = b": keep-alive\n\n"
 """A comment: clients skip it, proxies see that the stream lives."""
 DONE = b"data: [DONE]\n\n"

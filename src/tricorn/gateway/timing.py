@@ -47,6 +47,21 @@ class Timing:
             self.gaps_s += gap
         self._gap_from = now
 
+    @property
+    def granted_at(self) -> float | None:
+        """By `time.monotonic`, as …"""
+        return self._granted
+
+    @property
+    def first_at(self) -> float | None:
+        """… when the first token came, …"""
+        return self._first
+
+    @property
+    def last_at(self) -> float | None:
+        """… and the last one so far."""
+        return None if self._first is None else self._last
+
     def seconds(self, began: float) -> dict[str, float]:
         """What is known of queue_s, prefill_s, ttft_s, decode_s. began: when the request came."""
         found = {}

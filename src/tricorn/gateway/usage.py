@@ -128,6 +128,7 @@ def ended(facts: Record, route: str, status: int) -> EndedRequest:
         error=facts.error,
         retried=facts.retried,
         prompt=facts.prompt,
+        trace_id=facts.trace_id,
         **seconds,
     )
 

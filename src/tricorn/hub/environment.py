@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tricorn import secret_variables
 from tricorn.config import Settings
 
 
@@ -21,7 +22,7 @@ def of_pull(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:
         "NO_PROXY": settings.no_proxy,
     }
     changed = {name: value for name, value in given.items() if value is not None}
-    environment = dict(base)
+    environment = secret_variables.without(base, but_the_hubs=True)
     for name in changed:
         # Both spellings of a proxy are read, the small letters first.
         environment.pop(name.lower(), None)

@@ -65,10 +65,11 @@ class Follower:
             return
         inode, position = self._read.get(path, (found[0], 0))
         if inode != found[0]:
-            for aside in reversed(put_aside(path)):
-                if (was := _found(aside)) is not None and was[0] == inode:
-                    yield from _parsed(aside, _from(aside, position)[0])
-                    break
+            asides = put_aside(path)
+            known = [one for one in asides if (was := _found(one)) and was[0] == inode]
+            for aside in asides[asides.index(known[0]) :] if known else []:
+                yield from _parsed(aside, _from(aside, position)[0])
+                position = 0  # of those that have begun anew since
             position = 0
         data, end = _from(path, min(position, found[1]))
         self._read[path] = found[0], end

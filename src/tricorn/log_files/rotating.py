@@ -60,23 +60,30 @@ class RotatingFile:
 
     def _put_aside(self, now: float) -> None:
         self.close()
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
-        aside = self._path.with_name(f"{self._path.name}.{stamp}")
-        count = 0
-        while aside.exists():
-            count += 1
-            aside = self._path.with_name(f"{self._path.name}.{stamp}.{count:04}")
         with contextlib.suppress(FileNotFoundError):  # somebody has removed it meanwhile
-            self._path.replace(aside)
-        self._forget_old(now)
+            self._path.replace(aside_for(self._path, now))
+        forget_old(self._path, self.rotation, now)
         self._open(now)
 
-    def _forget_old(self, now: float) -> None:
-        for number, path in enumerate(reversed(put_aside(self._path))):
-            with contextlib.suppress(OSError):
-                too_old = path.stat().st_mtime < now - self.rotation.keep_days * DAY_S
-                if number >= self.rotation.keep_files or too_old:
-                    path.unlink()
+
+def aside_for(path: Path, now: float) -> Path:
+    """Where what is in a file is kept once it begins anew; nothing is there yet."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+    aside = path.with_name(f"{path.name}.{stamp}")
+    count = 0
+    while aside.exists():
+        count += 1
+        aside = path.with_name(f"{path.name}.{stamp}.{count:04}")
+    return aside
+
+
+def forget_old(path: Path, rotation: Rotation, now: float) -> None:
+    """Remove of what was put aside what is too old, and the oldest that is too much."""
+    for number, aside in enumerate(reversed(put_aside(path))):
+        with contextlib.suppress(OSError):
+            too_old = aside.stat().st_mtime < now - rotation.keep_days * DAY_S
+            if number >= rotation.keep_files or too_old:
+                aside.unlink()
 
 
 def put_aside(path: Path) -> list[Path]:

@@ -16,7 +16,7 @@ ANY_ADDRESS = ("0.0.0.0", "::", "")
 def base_url(settings: Settings) -> str:
     """Where a client on this machine reaches the gateway, without `/v1`."""
     host = "localhost" if settings.host in ANY_ADDRESS else settings.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    return f"{settings.scheme()}://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def curl_line(settings: Settings, model: str) -> str:
@@ -28,7 +28,9 @@ def curl_line(settings: Settings, model: str) -> str:
     # cmd.exe knows no single quotes.
     quoted = '"' + body.replace('"', '\\"') + '"' if os.name == "nt" else shlex.quote(body)
     key = ' -H "Authorization: Bearer YOUR_KEY"' if settings.requires_key() else ""
-    return f"curl {url}{key} -H 'Content-Type: application/json' -d {quoted}".replace(
+    # A certificate is made out to the name that others call this machine by.
+    trust = "-k " if settings.tls_cert is not None else ""
+    return f"curl {trust}{url}{key} -H 'Content-Type: application/json' -d {quoted}".replace(
         "'Content-Type: application/json'",
         '"Content-Type: application/json"',
     )

@@ -17,8 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from tricorn import logs
 from tricorn.errors import ManagerUnavailable, Overloaded, from_info
 from tricorn.manager import protocol
@@ -99,6 +97,7 @@ class ManagerClient:
         prefix: tuple[int, ...] = (),
         keep_alive_s: float | None = None,
         claim: protocol.Claim | None = None,
+        trace: dict[str, str] | None = None,
     ) -> int:
         """Ask for a lease, as `protocol.Acquire` has it; returns the call's number at once.
 
@@ -108,7 +107,7 @@ class ManagerClient:
         """
         return self._call(
             lambda call: protocol.Acquire(
-                call, model, request_id, key, prefix, keep_alive_s, claim
+                call, model, request_id, key, prefix, keep_alive_s, claim, trace
             ),
             inbox,
         )
@@ -216,7 +215,7 @@ class ManagerClient:
             try:
                 if self._read(sock):
                     retry_s = FIRST_RETRY_S
-            except (OSError, msgspec.MsgspecError) as error:
+            except OSError as error:
                 log.warning("the connection to the manager broke", error=str(error))
             finally:
                 self._lose(sock)

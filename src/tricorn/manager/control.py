@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,7 +26,10 @@ from tricorn.manager.protocol import ManagerMessage, ModelInfo, Snapshot
 from tricorn.manager.replica import Replica
 from tricorn.manager.turnstile import Turnstile
 from tricorn.manager.usage_ledger import UsageLedger
-from tricorn.wire import FrameError, pack, read_frame
+from tricorn.wire import MAX_FRAME, MAX_HELLO, pack, read_frame
+
+if TYPE_CHECKING:
+    from tricorn.manager.call_traces import CallTraces
 
 HELLO_DEADLINE_S = 5.0
 PUSH_DELAY_S = 0.02
@@ -80,10 +84,12 @@ class ControlServer:
         on_usage: Callable[[protocol.Usage], None] = lambda usage: None,
         marked: Callable[[list[ModelInfo]], list[ModelInfo]] = lambda models: models,
         ledger: UsageLedger | None = None,
+        traces: CallTraces | None = None,
     ) -> None:
         """status: (ready, reason, default model) for snapshots. on_gateway: one has
         connected; its pid. orders: None: no order is known. on_usage: a gateway has counted.
-        marked: the models as snapshots are to have them. ledger: None: usage is not kept."""
+        marked: the models as snapshots are to have them. ledger: None: usage is not kept.
+        traces: None: there are none."""
         self.secret = secrets.token_hex(32)
         self.address = ""
         self._pool = pool
@@ -94,6 +100,7 @@ class ControlServer:
         self._marked = marked
         self._ledger = ledger or UsageLedger()
         self._admission = Admission(time.monotonic, time.time, self._ledger.spent)
+        self._traces = traces
         self._gateways: set[_Gateway] = set()
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -158,7 +165,7 @@ class ControlServer:
         self._connections.add(task)
         try:
             await self._serve(reader, writer)
-        except (TimeoutError, ConnectionError, msgspec.MsgspecError) as error:
+        except (TimeoutError, ConnectionError) as error:
             log.warning("control connection refused", error=str(error) or type(error).__name__)
         except asyncio.CancelledError:
             pass  # by `close`, and nothing comes after it
@@ -167,7 +174,7 @@ class ControlServer:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hello = await asyncio.wait_for(_read(reader), HELLO_DEADLINE_S)
+        hello = await asyncio.wait_for(_read(reader, MAX_HELLO), HELLO_DEADLINE_S)
         if hello is None:
             return
         if not isinstance(hello, protocol.Hello):
@@ -182,7 +189,9 @@ class ControlServer:
     async def _serve_gateway(
         self, reader: asyncio.StreamReader, gateway: _Gateway, pid: int
     ) -> None:
-        turnstile = Turnstile(self._pool, self._admission, self._ledger, gateway.answer)
+        turnstile = Turnstile(
+            self._pool, self._admission, self._ledger, gateway.answer, self._traces
+        )
         gateway.send(self.snapshot())
         self._gateways.add(gateway)
         self._on_gateway(pid)
@@ -224,9 +233,8 @@ class ControlServer:
             replica.detached()
 
 
-async def _read(reader: asyncio.StreamReader) -> protocol.ClientMessage | None:
-    try:
-        payload = await read_frame(reader)
-    except FrameError as error:
-        raise ProtocolError(str(error)) from error
+async def _read(
+    reader: asyncio.StreamReader, most: int = MAX_FRAME
+) -> protocol.ClientMessage | None:
+    payload = await read_frame(reader, most)
     return None if payload is None else protocol.decode_client(payload)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from tricorn.config import Settings
 from tricorn.engines.spec import ModelSpec
@@ -16,7 +17,7 @@ from tricorn.manager.events import STOPPING, Events
 from tricorn.manager.instances import Instances
 from tricorn.manager.ledger import Ledger
 from tricorn.manager.model_orders import ModelOrders
-from tricorn.manager.monitoring import Monitoring
+from tricorn.manager.monitoring import PULL_LOG, Monitoring
 from tricorn.manager.orders import Orders
 from tricorn.manager.overrides import Overrides
 from tricorn.manager.pool import Pool
@@ -24,18 +25,17 @@ from tricorn.manager.process_figures import ProcessFigures
 from tricorn.manager.protocol import ModelInfo, Usage
 from tricorn.manager.pull_orders import PullOrders
 from tricorn.manager.replica import Replica
-from tricorn.manager.service_orders import Reload, ServiceOrders
+from tricorn.manager.service_orders import Reload, RestartGateway, ServiceOrders
 from tricorn.manager.system_figures import SystemFigures
 from tricorn.manager.usage import UsageTotals
 
 Scan = Callable[[], Mapping[str, ModelSpec]]
 
-PULL_LOG = "pulls.log"
-
 
 class Desk:
     """settings: those that hold now. scan: as the pool's, and safe to be called beside it.
-    ledger: the pool's. on_level: called when another level of logging has been set."""
+    ledger: the pool's. on_level: called when another level of logging has been set.
+    restart_gateway: None where the gateway is not the manager's. spares: `Spares.figures`."""
 
     def __init__(
         self,
@@ -47,6 +47,8 @@ class Desk:
         reload: Reload,
         ledger: Ledger,
         on_level: Callable[[], None] = lambda: None,
+        restart_gateway: RestartGateway | None = None,
+        spares: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
         self._pool = pool
         self._scan = scan
@@ -62,16 +64,21 @@ class Desk:
         models = ModelOrders(pool, overrides, self.refresh, settings, events)
         self._instances = Instances(pool, overrides, models, self.refresh, settings, events)
         processes = ProcessFigures()
-        figures = SystemFigures(pool.models, self.usage, processes)
-        self.monitoring = Monitoring(settings, pool, ledger, self._downloads, processes, on_level)
+        figures = SystemFigures(pool.models, self.usage, processes, spares)
+        self.monitoring = Monitoring(
+            settings, pool, ledger, self._downloads, processes, on_level, spares
+        )
         self.orders = Orders(
             models.commands()
             | self._instances.commands()
             | PullOrders(self._downloads).commands()
-            | ServiceOrders(figures, events, reload).commands()
+            | ServiceOrders(figures, events, reload, restart_gateway).commands()
             | self.monitoring.commands()
         )
-        self._watching = asyncio.get_running_loop().create_task(self._instances.watch())
+        loop = asyncio.get_running_loop()
+        self._watching = [
+            loop.create_task(one) for one in (self._instances.watch(), self.monitoring.watch())
+        ]
 
     async def refresh(self) -> Mapping[str, ModelSpec]:
         """Scan now, and have the pool take over what was found."""
@@ -103,9 +110,10 @@ class Desk:
     async def close(self) -> None:
         """After `stop`, or in its place."""
         self.orders.close()
-        self._watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._watching
+        for task in self._watching:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await self._downloads.close()
 
 

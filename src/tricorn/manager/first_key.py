@@ -18,18 +18,25 @@ def prepare(settings: Settings, store: KeyStore) -> str | None:
 
     StartupError where the keys cannot be kept: nobody could be told from anybody.
     """
+    configure(settings, store)
     try:
-        configure(settings, store)
         if not settings.requires_key() or settings.jwt_secret is not None or store.all(live=True):
             return None
         return _made(settings, store)
     except (StorageUnavailable, OSError) as error:
-        raise StartupError(f"API keys cannot be kept in {settings.data_dir}: {error}") from error
+        raise _cannot_be_kept(settings, error) from error
 
 
 def configure(settings: Settings, store: KeyStore) -> None:
-    """The keys of the settings are these from now on. StorageUnavailable."""
-    store.configure([key.get_secret_value() for key in settings.api_keys])
+    """The keys of the settings are these from now on. StartupError where they cannot be kept."""
+    try:
+        store.configure([key.get_secret_value() for key in settings.api_keys])
+    except StorageUnavailable as error:
+        raise _cannot_be_kept(settings, error) from error
+
+
+def _cannot_be_kept(settings: Settings, error: Exception) -> StartupError:
+    return StartupError(f"API keys cannot be kept in {settings.data_dir}: {error}")
 
 
 def _made(settings: Settings, store: KeyStore) -> str:

@@ -1,23 +1,25 @@
-"""gunicorn with the gateway: started, watched, restarted when it dies, and ended in order."""
+"""One gateway: gunicorn's master with its workers, or the one process of `gateway.single_process`.
+
+started → up: all of its workers have connected → ending: takes no connections → ended
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import tricorn
-from tricorn import logs
 from tricorn.config import Settings
 from tricorn.errors import StartupError
-from tricorn.manager import backoff, processes
+from tricorn.manager import processes
 
-COMMAND = [
+GUNICORN = [
     sys.executable,
     "-m",
     "gunicorn",
@@ -25,130 +27,98 @@ COMMAND = [
     "python:tricorn.gateway.gunicorn_conf",
     "tricorn.gateway.app:create_app()",
 ]
-HOPELESS = 3
-"""A gateway that dies so often without ever having connected will not come up by itself."""
-STEADY_S = 30.0
-
-log = logs.get("gateway process")
-
-
-def check_port(host: str, port: int) -> None:
-    """Bind the address and let go of it. StartupError says what is wrong with it."""
-    try:
-        found = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG
-        )
-    except OSError as error:
-        raise StartupError(f"HOST {host!r} is no address of this machine: {error}") from error
-    family, kind, protocol, _, address = found[0]
-    with socket.socket(family, kind, protocol) as probe:
-        if os.name == "posix":  # elsewhere this option lets two servers share a port
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except PermissionError as error:
-            raise StartupError(
-                f"the port {port} needs more rights than this user has; choose one above 1023"
-            ) from error
-        except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
-                raise StartupError(f"HOST {host!r} is no address of this machine") from error
-            raise StartupError(
-                f"cannot listen on {host}:{port}: {error.strerror or error}; is another server"
-                " running there? Choose another port with --port"
-            ) from error
+SINGLE = [sys.executable, "-m", "tricorn.gateway.single_process"]
+CUT_S = 3.0
+"""What a gateway may take to end once it has been told to cut what still runs."""
 
 
 class GatewayProcess:
-    """Call `run` once; it returns after `stop`, or raises StartupError where it is hopeless."""
+    """Made by `start`."""
 
-    def __init__(self, settings: Settings, run_dir: Path, command: list[str] | None = None) -> None:
-        self._drain_s = settings.drain_timeout_s
-        self._run_dir = run_dir
-        self._command = command or COMMAND
-        self._stopping = asyncio.Event()
-        self._process: asyncio.subprocess.Process | None = None
-        self._connected = False
+    def __init__(self, process: asyncio.subprocess.Process, workers: int) -> None:
+        self.workers = workers
+        """How many there will be."""
+        self._process = process
+        self._connected: set[int] = set()
+        self.up = asyncio.Event()
+        """All of its workers have been there."""
+        self.ended = asyncio.get_running_loop().create_task(process.wait())
 
-    def connected(self, pid: int) -> bool:
-        """A gateway worker has reached the control socket; True where it is one of this gunicorn's,
-        which works then. Others may have been started by hand."""
-        try:
-            ours = os.name != "posix" or os.getpgid(pid) == self.pid
-        except ProcessLookupError:
-            return False
-        self._connected = self._connected or ours
-        return ours
-
-    @property
-    def pid(self) -> int | None:
-        """Of gunicorn's master; None while there is none."""
-        process = self._process
-        return process.pid if process is not None and process.returncode is None else None
-
-    async def run(self) -> None:
-        """Keep a gateway running until `stop` is called, then end it."""
-        loop = asyncio.get_running_loop()
-        failures = 0
-        stopping = loop.create_task(self._stopping.wait())
-        try:
-            while not self._stopping.is_set():
-                self._connected = False
-                started = loop.time()
-                process = self._process = await self._start()
-                ended = loop.create_task(process.wait())
-                await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if self._stopping.is_set():
-                    break
-                processes.kill_group(process)  # workers that outlived their master
-                how = processes.describe_exit(process.returncode)
-                steady = self._connected and loop.time() - started >= STEADY_S
-                failures = 1 if steady else failures + 1
-                if not self._connected and failures >= HOPELESS:
-                    raise StartupError(f"the gateway does not start: gunicorn {how} each time")
-                delay_s = backoff.GATEWAY.delay_s(failures)
-                log.error("the gateway died and is started again", how=how, delay_s=delay_s)
-                await asyncio.wait({stopping}, timeout=delay_s)
-        finally:
-            stopping.cancel()
-            await self._end()
-
-    def stop(self) -> None:
-        """Ask it to finish what runs and end."""
-        self._stopping.set()
-
-    def kill(self) -> None:
-        """End it now."""
-        self._stopping.set()
-        if self._process is not None and self._process.returncode is None:
-            processes.kill_group(self._process)
-
-    async def _start(self) -> asyncio.subprocess.Process:
+    @classmethod
+    async def start(
+        cls,
+        settings: Settings,
+        run_dir: Path,
+        listener: socket.socket | None,
+        command: Sequence[str] | None = None,
+    ) -> GatewayProcess:
+        """listener: what it serves at; None: it binds for itself. command: in place of the
+        settings' server. StartupError where it cannot be started."""
         source = str(Path(tricorn.__file__).parents[1])
         paths = [source, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         environment = os.environ | {
-            "TRICORN_RUN_DIR": str(self._run_dir),
+            "TRICORN_RUN_DIR": str(run_dir),
             "TRICORN_MANAGED": "1",
             "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         }
+        passed = []
+        if listener is not None:
+            passed = [listener.fileno()]
+            environment["TRICORN_LISTENER"] = str(listener.fileno())
+        single = settings.single_gateway_process()
         try:
-            return await asyncio.create_subprocess_exec(
-                *self._command,
+            process = await asyncio.create_subprocess_exec(
+                *(command or (SINGLE if single else GUNICORN)),
                 stdin=asyncio.subprocess.DEVNULL,
                 env=environment,
+                pass_fds=passed,
                 **processes.session_arguments(),
             )
         except OSError as error:
             raise StartupError(f"the gateway cannot be started: {error}") from error
+        return cls(process, 1 if single else settings.gateway_workers())
 
-    async def _end(self) -> None:
-        process = self._process
-        if process is None:
-            return
-        if process.returncode is None:
+    @property
+    def pid(self) -> int:
+        """Of gunicorn's master."""
+        return self._process.pid
+
+    @property
+    def has_connected(self) -> bool:
+        """One of its workers has, at some time."""
+        return bool(self._connected)
+
+    @property
+    def how_it_ended(self) -> str:
+        return processes.describe_exit(self._process.returncode)
+
+    def connected(self, pid: int) -> bool:
+        """A gateway worker has reached the control socket; True where it is one of these."""
+        try:
+            ours = os.getpgid(pid) == self.pid if os.name == "posix" else pid == self.pid
+        except ProcessLookupError:
+            return False
+        if ours:
+            self._connected.add(pid)
+            if len(self._connected) >= self.workers:
+                self.up.set()
+        return ours
+
+    async def end(self, at_most_s: float) -> None:
+        """Have it take no more connections and finish its requests, then cut them; returns when
+        nothing of it is left. May be called again, with less time."""
+        if not self.ended.done():
+            # The master only: it ends its workers.
+            processes.ask_to_end(self._process)
+            await asyncio.wait({self.ended}, timeout=at_most_s)
+        if not self.ended.done() and sys.platform != "win32":
+            # Its workers count what they cut.
             with contextlib.suppress(ProcessLookupError):
-                # To the master only: it ends its workers, which finish their requests.
-                process.send_signal(signal.SIGTERM)
-            await processes.ended_within(process, self._drain_s)
-        processes.kill_group(process)
-        await processes.ended_within(process, processes.KILL_WAIT_S)
+                self._process.send_signal(signal.SIGQUIT)
+            await asyncio.wait({self.ended}, timeout=CUT_S)
+        self.kill()
+        await asyncio.wait({self.ended}, timeout=processes.KILL_WAIT_S)
+
+    def kill(self) -> None:
+        """End it now, with what has outlived it."""
+        processes.kill_group(self._process)

@@ -15,6 +15,7 @@ def line(ended: EndedRequest) -> bytes:
         "level": "warning" if ended.status >= 500 or ended.error is not None else "info",
         "event": "request",
         "request_id": ended.request_id,
+        "trace_id": ended.trace_id,
         "key": ended.key or None,
         "route": ended.route,
         "model": ended.model,

@@ -8,6 +8,9 @@ when its process is gone. A place that is missing from the budget is not bounded
 Two bounds hold: the budget, less what is held; and what the machine has free now, less what was
 reserved by replicas that are still loading, of which nobody knows how much they have taken already.
 So `free` may be too small while something loads, and never too large.
+
+Worker processes that wait for a model (`spares`) take memory as well. It counts as free, for a load
+that needs it either takes such a process over or has it end first; so they get only what is left.
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ class Ledger:
         self._available = available
         self._held: dict[str, Needs] = {}
         self._loading: set[str] = set()
+        self._lent: dict[str, Needs] = {}
+        self._taken: set[str] = set()
+        """Of what is lent, that which the machine has free no more."""
 
     def budget(self) -> Needs:
         """What all replicas together may hold."""
@@ -72,6 +78,7 @@ class Ledger:
         left = self.unheld()
         for place, size in self._available().items():
             if place in left:
+                size += self._sum_lent(place, self._taken)
                 left[place] = min(left[place], size - self._sum(place, self._loading))
         return left
 
@@ -81,6 +88,7 @@ class Ledger:
         most = dict(self._budget)
         for place, size in self._available().items():
             if place in most:
+                size += self._sum_lent(place, self._taken)
                 most[place] = min(most[place], size + self._sum(place, self._held))
         return most
 
@@ -100,6 +108,40 @@ class Ledger:
         """Its process is gone."""
         self._held.pop(replica, None)
         self._loading.discard(replica)
+
+    def lend(self, spare: str, needs: Needs, *, measured: bool = False) -> None:
+        """A spare process is about to take so much; or does, as was `measured`."""
+        self._lent[spare] = dict(needs)
+        if measured:
+            self._taken.add(spare)
+
+    def take_back(self, spare: str) -> None:
+        """It is gone, or has become a replica's, which has reserved what it needs."""
+        self._lent.pop(spare, None)
+        self._taken.discard(spare)
+
+    def lent(self) -> dict[str, Needs]:
+        """What each spare process holds, by its name."""
+        return dict(self._lent)
+
+    def can_lend(self, needs: Needs) -> bool:
+        """Whether so much more is left by all that there is."""
+        return not short_of(needs, self._left_by_spares(self.free()))
+
+    def has_lent_too_much(self, *, starting: bool = False) -> bool:
+        """Replicas need what spare processes have. starting: one is about to take what it has
+        reserved; later in a load nobody knows how much of that is taken from the machine already.
+        """
+        bound = self.free() if starting or not self._loading else self.unheld()
+        left = self._left_by_spares(bound)
+        places = {place for needs in self._lent.values() for place in needs}
+        return any(left[place] < 0 for place in places if place in left)
+
+    def _left_by_spares(self, free: Needs) -> dict[str, int]:
+        return {place: size - self._sum_lent(place, self._lent) for place, size in free.items()}
+
+    def _sum_lent(self, place: str, spares: Iterable[str]) -> int:
+        return sum(self._lent[name].get(place, 0) for name in spares)
 
     def _sum(self, place: str, replicas: Iterable[str]) -> int:
         return sum(self._held[name].get(place, 0) for name in replicas)

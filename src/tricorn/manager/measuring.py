@@ -49,6 +49,12 @@ async def measure_replica(
     return await asyncio.to_thread(functools.partial(measure, pid, spec, loaded))
 
 
+async def measure_spare(pid: int) -> dict[str, int]:
+    """Of a process without a model; empty where nothing tells."""
+    size = await asyncio.to_thread(main_memory, [pid])
+    return {} if size is None else {MAIN: size}
+
+
 def family(pid: int) -> list[int]:
     """The process and all below it; empty where it is gone."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from tricorn import __version__, log_files, logs
 from tricorn.config import Settings
 from tricorn.errors import InvalidRequest
 from tricorn.log_files import reading
+from tricorn.log_files.emptied import EmptiedFiles
 from tricorn.log_files.rotating import Rotation
 from tricorn.manager import inference_log, machine_gauges, model_gauges
 from tricorn.manager.downloads import Downloads
@@ -26,6 +28,10 @@ from tricorn.manager.request_metrics import RequestMetrics
 from tricorn.manager.shared_logs import SharedLogs
 from tricorn.metrics import exposition
 from tricorn.metrics.exposition import Family
+
+PULL_LOG = "pulls.log"
+LOOK_S = 60.0
+"""How often is looked whether engines' logs have become too long."""
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -49,7 +55,8 @@ def rotation(settings: Settings) -> Rotation:
 
 
 class Monitoring:
-    """settings: those that hold now. on_level: called when the level has been set."""
+    """settings: those that hold now. on_level: called when the level has been set.
+    spares: `Spares.figures`."""
 
     def __init__(
         self,
@@ -59,6 +66,7 @@ class Monitoring:
         downloads: Downloads,
         processes: ProcessFigures,
         on_level: Callable[[], None],
+        spares: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
         self._settings = settings
         self._pool = pool
@@ -66,8 +74,10 @@ class Monitoring:
         self._downloads = downloads
         self._processes = processes
         self._on_level = on_level
+        self._spares = spares
         self._started = time.time()
         self.files = SharedLogs(settings().log_dir, rotation(settings()))
+        self._of_others = EmptiedFiles(self._written_by_others, lambda: rotation(self._settings()))
         self.requests = RequestMetrics(pool.label)
         self.operations = ModelOperations(
             ledger.held, lambda line: self.files.write(log_files.OPERATIONS, [line])
@@ -86,6 +96,12 @@ class Monitoring:
         self.files.write(log_files.INFERENCE, map(inference_log.line, usage.ended))
         self.files.write(log_files.SERVICE, usage.lines)
 
+    async def watch(self) -> None:
+        """Put aside what engines and downloads have written too much; for ever."""
+        while True:
+            await asyncio.to_thread(self._of_others.look)
+            await asyncio.sleep(LOOK_S)
+
     def configure(self) -> None:
         """The settings have changed."""
         self.files.configure(rotation(self._settings()))
@@ -103,7 +119,7 @@ class Monitoring:
             replica.pid: replica.spec.id
             for replica in self._pool.replicas()
             if replica.pid is not None
-        }
+        } | {spare["pid"]: "" for spare in self._spares()}
 
         def text() -> str:
             machine = machine_gauges.of_machine(self._processes.read(), engines)
@@ -123,6 +139,11 @@ class Monitoring:
         before = logs.level()
         self.level(order.level)
         return {"object": "log_level", "level": order.level, "before": before}
+
+    def _written_by_others(self) -> list[Path]:
+        folder = self._settings().log_dir
+        pulls = folder / PULL_LOG
+        return [*folder.glob("engines/*.log"), *([pulls] if pulls.exists() else [])]
 
     def _families(self) -> Iterator[Family]:
         """Copies of what there is now; for the event loop."""

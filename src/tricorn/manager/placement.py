@@ -6,28 +6,32 @@ for its end, and ends it.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
-import tricorn
-from tricorn.engines.spec import ModelSpec
+from tricorn.engines.spec import Binding, ModelSpec
+from tricorn.file_stamps import Stamps, stamps
 from tricorn.manager import process_binding, processes
+from tricorn.manager.worker_process import WORKER as WORKER
+from tricorn.manager.worker_process import WorkerProcess, command
 from tricorn.worker.protocol import Launch
 
 TERM_WAIT_S = 3.0
 """Between SIGTERM and SIGKILL."""
 LOG_LINES = 50
 LOG_TAIL_BYTES = 64 * 1024
-LOG_ROTATE_BYTES = 16 * 1024 * 1024
-WORKER = Path(tricorn.__file__).parent / "worker" / "__main__.py"
+
+TakeSpare = Callable[[ModelSpec], Awaitable[WorkerProcess | None]]
+"""A process that waits for such a model; None: there is none."""
+
+
+async def no_spare(spec: ModelSpec) -> None:
+    return None
 
 
 class Engine(Protocol):
@@ -69,6 +73,7 @@ class LocalPlacement:
         log_level: str = "INFO",
         log_json: bool = False,
         worker: Path = WORKER,
+        take_spare: TakeSpare = no_spare,
     ) -> None:
         self._engine_python = engine_python
         self._run_dir = run_dir
@@ -79,10 +84,12 @@ class LocalPlacement:
         """Of workers that are started from now on."""
         self._log_json = log_json
         self._worker = worker
+        self._take_spare = take_spare
 
     async def start(self, name: str, spec: ModelSpec) -> LocalEngine:
         python = self._engine_python(spec.engine)
         cores = process_binding.cores(spec.binding)
+        log_file = self._log_dir / f"{log_name(spec.id)}.log"
         socket_path = self._run_dir / f"{name}.sock" if self._unix_sockets else None
         launch = Launch(
             replica=name,
@@ -94,103 +101,80 @@ class LocalPlacement:
             log_level=self.log_level,
             log_json=self._log_json,
             cores=cores,
+            log_file=str(log_file.absolute()),
         )
         self._log_dir.mkdir(parents=True, exist_ok=True)
-        log_file = self._log_dir / f"{log_name(spec.id)}.log"
-        return await LocalEngine.start(
-            [str(python), "-P", str(self._worker)],
-            launch,
-            log_file,
-            socket_path,
-            environment=process_binding.environment(spec.binding, os.environ),
-        )
+        log_start = _size(log_file)
+        with _opened(log_file) as log:
+            process = await self._take_spare(spec) or await WorkerProcess.start(
+                command(python, self._worker),
+                log=log,
+                environment=_environment(spec.binding, spec.options.threads),
+            )
+        process.launch(launch)
+        return LocalEngine(process, launch.data_secret, (log_file, log_start), socket_path)
+
+    async def start_spare(self, engine: str, threads: int | None) -> WorkerProcess:
+        """One that is told later what to load. threads: of the models that it is meant for.
+        OSError, StartupError."""
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        with _opened(self._log_dir / f"spare-{engine}.log") as log:
+            return await WorkerProcess.start(
+                command(self._engine_python(engine), self._worker, spare_of=engine),
+                log=log,
+                environment=_environment(Binding(), threads),
+            )
+
+    def packages(self, engine: str) -> Stamps:
+        """Other ones once the engine's environment has changed. StartupError."""
+        python = self._engine_python(engine)
+        folder = python.parent.parent
+        return stamps([python, folder / "pyvenv.cfg", *sorted(folder.glob("tricorn-*"))])
 
 
 class LocalEngine:
-    """One child process. Its standard input stays open for life: end of file tells it that the
-    manager is gone, however the manager ended."""
+    """One child process, which was told what to load."""
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
-        lifeline: int,
-        launch: Launch,
+        process: WorkerProcess,
+        data_secret: str,
         log: tuple[Path, int],
         socket_path: Path | None,
     ) -> None:
         self.pid = process.pid
-        self.data_secret = launch.data_secret
-        self._process = process
-        self._lifeline: int | None = lifeline
+        self.data_secret = data_secret
+        self._worker = process
         self._log_file, self._log_start = log
         self._socket_path = socket_path
 
-    @classmethod
-    async def start(
-        cls,
-        command: list[str],
-        launch: Launch,
-        log_file: Path,
-        socket_path: Path | None,
-        *,
-        environment: Mapping[str, str],
-    ) -> LocalEngine:
-        log_start = _rotated_size(log_file)
-        # A pipe of our own rather than asyncio's: with asyncio's, `wait` would also wait for every
-        # grandchild that inherited the pipe.
-        read_end, write_end = os.pipe()
-        try:
-            log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *command,
-                    stdin=read_end,
-                    stdout=log,
-                    stderr=log,
-                    env=environment,
-                    **processes.session_arguments(),
-                )
-            finally:
-                os.close(log)
-        except BaseException:
-            os.close(write_end)
-            raise
-        finally:
-            os.close(read_end)
-        line = msgspec.json.encode(launch) + b"\n"
-        # In a thread: a line longer than the pipe's buffer blocks until the child reads it.
-        asyncio.get_running_loop().run_in_executor(None, _write_all, write_end, line)
-        return cls(process, write_end, launch, (log_file, log_start), socket_path)
-
     async def wait(self) -> str:
-        return processes.describe_exit(await self._process.wait())
+        return await self._worker.wait()
 
     async def end(self, grace_s: float) -> None:
-        if not await processes.ended_within(self._process, grace_s):
-            self._hang_up()
-            processes.signal_group(self._process, signal.SIGTERM)
-            if not await processes.ended_within(self._process, TERM_WAIT_S):
-                processes.kill_group(self._process)
-                await processes.ended_within(self._process, processes.KILL_WAIT_S)
+        process = self._worker.process
+        if not await processes.ended_within(process, grace_s):
+            self._worker.hang_up()
+            processes.signal_group(process, signal.SIGTERM)
+            if not await processes.ended_within(process, TERM_WAIT_S):
+                processes.kill_group(process)
+                await processes.ended_within(process, processes.KILL_WAIT_S)
         # What the worker may have started and left behind is still in its group.
-        await processes.end_group(self._process)
-        self._hang_up()
+        await processes.end_group(process)
+        self._worker.hang_up()
         if self._socket_path is not None:
             self._socket_path.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        processes.kill_group(self._process)
-
-    def _hang_up(self) -> None:
-        if self._lifeline is not None:
-            os.close(self._lifeline)
-            self._lifeline = None
+        self._worker.kill()
 
     def log_tail(self) -> list[str]:
         try:
             with self._log_file.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
-                file.seek(max(self._log_start, size - LOG_TAIL_BYTES))
+                # It may have begun anew meanwhile.
+                start = self._log_start if size >= self._log_start else 0
+                file.seek(max(start, size - LOG_TAIL_BYTES))
                 text = file.read().decode("utf-8", errors="replace")
         except OSError:
             return []
@@ -204,20 +188,28 @@ def log_name(model_id: str) -> str:
     )
 
 
-def _rotated_size(path: Path) -> int:
-    """Bytes in the log now, after setting a long one aside as `.1`."""
+def suits(process: WorkerProcess, spec: ModelSpec) -> bool:
+    """Whether a spare process is as one that is started for this model. Cores cannot be bound any
+    more: libraries have counted them."""
+    bound = spec.binding.cpus is not None or spec.binding.numa_node is not None
+    return not bound and process.environment == _environment(spec.binding, spec.options.threads)
+
+
+def _environment(binding: Binding, threads: int | None) -> dict[str, str]:
+    return process_binding.environment(binding, os.environ, threads)
+
+
+@contextlib.contextmanager
+def _opened(log_file: Path) -> Iterator[int]:
+    log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        size = path.stat().st_size
+        yield log
+    finally:
+        os.close(log)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
     except OSError:
         return 0
-    if size < LOG_ROTATE_BYTES:
-        return size
-    path.replace(path.with_suffix(".log.1"))
-    return 0
-
-
-def _write_all(pipe: int, data: bytes) -> None:
-    # A child that died before it read its launch line is noticed by its exit.
-    with contextlib.suppress(OSError):
-        while data:
-            data = data[os.write(pipe, data) :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import Callable, Iterator
 
 from tricorn import logs
@@ -45,6 +46,8 @@ class Places:
         self._leaving: set[str] = set()
         """They were told to give their place up."""
         self._numbers = itertools.count(1)
+        self._last_start = -math.inf
+        """Of a process, for whatever model."""
 
     def replicas(self) -> list[Replica]:
         """All whose process lives."""
@@ -80,7 +83,12 @@ class Places:
             now=now,
         )
         for model in found.load:
-            self._load(self._served(model), lacks[model], now)
+            lack = lacks[model]
+            begin = self._last_start + bounds.model_start_interval_s
+            if lack.parked is None and begin > now:
+                due.append(begin)
+                continue
+            self._load(self._served(model), lack, now)
         for name in found.end + found.drain:
             self.unload(self._replicas[name], "evicted", park=True)
         self._replace_stale(lacks, found)
@@ -199,7 +207,9 @@ class Places:
         target = served.target()
         needs = self._books.needs(target)
         served.last_start = now
-        if lack.parked is not None:
+        if lack.parked is None:
+            self._last_start = now
+        else:
             self._books.starting(lack.parked.name, needs)
             self._leaving.discard(lack.parked.name)
             lack.parked.wake()

@@ -190,12 +190,14 @@ class Pool:
         """Every model, listed or still in memory."""
         return list(self._models)
 
-    def label(self, name: str) -> str:
-        """The id of what a request for `name` would get; empty where there is no such."""
+    def label(self, name: str) -> tuple[str, str]:
+        """The id of what a request for `name` would get, and its engine; both empty where there is
+        no such."""
         served, adapter = self._models.find(name)
         if served is None or (adapter is not None and served.adapter(adapter) is None):
-            return ""
-        return served.spec.id if adapter is None else f"{served.spec.id}:{adapter}"
+            return "", ""
+        model = served.spec.id if adapter is None else f"{served.spec.id}:{adapter}"
+        return model, served.spec.engine
 
     def replicas(self) -> list[Replica]:
         """All whose process lives."""

@@ -27,6 +27,7 @@ class Bounds:
     max_parked: int
     max_swap_wait_s: float
     replica_start_interval_s: float = 0.0
+    model_start_interval_s: float = 0.0
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -39,4 +40,5 @@ def bounds_of(settings: Settings) -> Bounds:
         max_parked=settings.max_parked_models,
         max_swap_wait_s=settings.max_swap_wait_s,
         replica_start_interval_s=settings.replica_start_interval_s,
+        model_start_interval_s=settings.model_start_interval_s,
     )

@@ -10,11 +10,20 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tricorn import secret_variables
 from tricorn.engines.spec import Binding
 from tricorn.errors import StartupError
 from tricorn.hardware.facts import Facts
 from tricorn.model_settings import CHOOSES_GPUS, numbers
 
+COUNTS_THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+)
+"""Variables that numerical libraries take the number of their threads from."""
 ROOT = Path("/")
 SHOWN = 8
 
@@ -57,9 +66,18 @@ def cores(binding: Binding, root: Path = ROOT) -> tuple[int, ...] | None:
     return binding.cpus
 
 
-def environment(binding: Binding, inherited: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of an engine process."""
-    chosen = dict(inherited) | binding.env
+def environment(
+    binding: Binding, inherited: Mapping[str, str], threads: int | None = None
+) -> dict[str, str]:
+    """The whole environment of an engine process. threads: that it may use; None: those of its
+    cores, which libraries count for themselves."""
+    # What the settings give a model by name it does get.
+    chosen = secret_variables.without(inherited) | binding.env
+    # Beside a batch that computes on all cores, tokenizers that use them all slow both down.
+    chosen.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if threads is not None:
+        for name in COUNTS_THREADS:
+            chosen.setdefault(name, str(threads))
     if binding.gpus is not None:
         visible = ",".join(str(number) for number in binding.gpus)
         for name in CHOOSES_GPUS:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -38,6 +39,19 @@ def signal_group(process: asyncio.subprocess.Process, number: int) -> None:
             process.terminate()
         else:
             process.kill()
+
+
+def ask_to_end(process: asyncio.subprocess.Process) -> None:
+    """Ask a child, and not what it has started, to end in good order; nothing where it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        if sys.platform != "win32":
+            process.terminate()
+            return
+        try:
+            # SIGTERM would end it at once there. For processes of a group of their own.
+            process.send_signal(signal.CTRL_BREAK_EVENT)
+        except OSError:  # there is no console that could pass it on
+            process.terminate()
 
 
 def kill_group(process: asyncio.subprocess.Process) -> None:

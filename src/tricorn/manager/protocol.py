@@ -8,6 +8,7 @@ calls) ends with the connection.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -19,6 +20,7 @@ from tricorn.engines.spec import Adapter, Dialect, EngineCapabilities, LoadedMod
 from tricorn.errors import ErrorInfo
 from tricorn.model_facts.estimate import Estimate
 from tricorn.model_facts.facts import FileFacts
+from tricorn.wire import decoder
 
 ReplicaState = Literal["UNLOADED", "LOADING", "READY", "DRAINING", "PARKED", "FAILED"]
 
@@ -109,6 +111,8 @@ class Acquire(msgspec.Struct, frozen=True, tag="acquire"):
     up."""
     claim: Claim | None = None
     """None: nobody's in particular, without limits."""
+    trace: dict[str, str] | None = None
+    """The request's trace (`tracing.headers`), where there is one."""
 
 
 class Withdraw(msgspec.Struct, frozen=True, tag="withdraw"):
@@ -222,6 +226,8 @@ class EndedRequest(msgspec.Struct, frozen=True, array_like=True):
     retried: bool = False
     prompt: str | None = None
     """Only where LOG_PROMPTS is on."""
+    trace_id: str | None = None
+    """Where there are traces."""
 
 
 class HttpAnswers(msgspec.Struct, frozen=True, array_like=True):
@@ -390,5 +396,5 @@ ManagerMessage = (
 )
 
 encode = msgspec.msgpack.Encoder().encode
-decode_client = msgspec.msgpack.Decoder(ClientMessage).decode
-decode_manager = msgspec.msgpack.Decoder(ManagerMessage).decode
+decode_client: Callable[[bytes], ClientMessage] = decoder(ClientMessage)  # type: ignore[arg-type]
+decode_manager: Callable[[bytes], ManagerMessage] = decoder(ManagerMessage)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from tricorn import logs
 from tricorn.config import Settings
 from tricorn.errors import StartupError
 from tricorn.file_stamps import Stamps, stamps
-from tricorn.manager.settings_changes import compare
+from tricorn.manager.settings_changes import LIVE, compare
 from tricorn.settings_loading import Loaded
 
 ReadSettings = Callable[[], Loaded]
@@ -38,15 +38,18 @@ class Reloading:
         self._apply = apply
         self._seen = dict(files)
 
-    def reload(self) -> dict[str, Any]:
+    def reload(self, live: frozenset[str] = LIVE) -> dict[str, Any]:
         """Settings' names: what `changed`, what `needs_restart` to count; and `errors`, sentences.
-        Where there are some, nothing has changed."""
+        Where there are some, nothing has changed.
+
+        live: those that can change now.
+        """
         self._seen = stamps(self._seen)
         if self._read is None:
             return {"changed": [], "needs_restart": [], "errors": []}
         try:
             loaded = self._read()
-            found = compare(self._settings, loaded.settings)
+            found = compare(self._settings, loaded.settings, live)
             if found.changed:
                 self._apply(found.settings, found.changed)
         except StartupError as error:
@@ -56,6 +59,13 @@ class Reloading:
         told = {"changed": found.changed, "needs_restart": found.needs_restart}
         log.info("the settings were read again", **told)
         return told | {"errors": []}
+
+    def put_back(self, before: Settings, names: frozenset[str]) -> None:
+        """These hold again as they were."""
+        found = compare(self._settings, before, names)
+        if found.changed:
+            self._apply(found.settings, found.changed)
+            self._settings = found.settings
 
     def look(self) -> None:
         """Reload if one of the files has changed since it was last read."""

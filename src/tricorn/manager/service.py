@@ -16,40 +16,48 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tricorn import logs
+from tricorn import logs, tls
 from tricorn.config import Settings
 from tricorn.engines.spec import ModelSpec
-from tricorn.errors import StartupError
+from tricorn.errors import InvalidRequest, StartupError, TricornError
 from tricorn.file_stamps import Stamps
 from tricorn.hardware import facts
 from tricorn.hardware.choice import Preferences, choose_engine, require_possible
-from tricorn.manager import available, first_key, memory_budget, stop_signals
+from tricorn.manager import available, first_key, measuring, memory_budget, stop_signals
 from tricorn.manager.announcement import announcement, base_url
 from tricorn.manager.catalog import Catalog
 from tricorn.manager.control import ControlServer
 from tricorn.manager.default_choice import pick_default, readiness
 from tricorn.manager.desk import Desk, one_at_a_time
 from tricorn.manager.events import Events
-from tricorn.manager.gateway_process import GatewayProcess, check_port
+from tricorn.manager.gateway_keeper import GatewayKeeper
 from tricorn.manager.guard import Supervision
 from tricorn.manager.hangup import Terminal
 from tricorn.manager.ledger import Ledger
+from tricorn.manager.listening import bind, check_port
 from tricorn.manager.listing import Listing
 from tricorn.manager.memory_books import MemoryBooks
 from tricorn.manager.overrides import Overrides
-from tricorn.manager.placement import LocalPlacement
+from tricorn.manager.placement import LocalPlacement, suits
 from tricorn.manager.pool import Pool
 from tricorn.manager.pool_bounds import bounds_of, limits_of
 from tricorn.manager.protocol import ModelInfo
 from tricorn.manager.reloading import ReadSettings, Reloading
 from tricorn.manager.replica import Replica
 from tricorn.manager.run_directory import SETTINGS_FILE, RunDirectory
+from tricorn.manager.settings_changes import GATEWAY, LIVE
+from tricorn.manager.spares import Spares
 from tricorn.manager.systemd import Systemd
 from tricorn.manager.usage_ledger import UsageLedger
+from tricorn.manager.worker_process import WorkerProcess
 from tricorn.storage.keys import KeyStore
 from tricorn.storage.manager_memory import ManagerMemory
+from tricorn.tracing import wanted
+
+if TYPE_CHECKING:
+    from tricorn.manager.call_traces import CallTraces
 
 RESCAN_S = 3.0
 """How soon a model file that is put into the folder appears in the list by itself."""
@@ -87,6 +95,8 @@ def run(
     """
     if with_gateway:
         check_port(settings.host, settings.port)
+    if fault := wanted.fault(os.environ):
+        raise StartupError(fault)
     machine = facts.detect(engines_dir=settings.engines_dir, folder=settings.data_dir)
     # An impossible wish is an error of the start.
     require_possible(machine, Preferences(settings.inference_engine, settings.device_type))
@@ -157,6 +167,7 @@ class Service:
         self._unix = self._use_unix_sockets()
         self._available = available.of_machine(self._machine)
         self._books = self._make_books()
+        self._spares = self._make_spares()
         self._events = Events()
         scan = one_at_a_time(self._catalog.scan)
         self._pool = Pool(
@@ -171,6 +182,7 @@ class Service:
             bounds=bounds_of(self._settings),
             on_change=self._changed,
         )
+        self._traces = self._make_traces()
         self._pool.adopt(specs)
         self._desk = Desk(
             lambda: self._settings,
@@ -181,6 +193,8 @@ class Service:
             self._reload,
             self._ledger,
             self._level_set,
+            self._restart_gateway if with_gateway else None,
+            self._spares.figures,
         )
         logs.copy_to(self._desk.monitoring.files.service)
         self._usage = UsageLedger(self._keys)
@@ -192,13 +206,14 @@ class Service:
             on_usage=self._desk.take,
             marked=self._desk.marked,
             ledger=self._usage,
+            traces=self._traces,
         )
         self._events.publish = self._control.broadcast
         await self._control.open(self._run_dir.path / "control.sock" if self._unix else None)
         self._placement = self._make_placement()
         self._run_dir.write(SETTINGS_FILE, self._settings.model_dump_json())
         self._run_dir.write_control(self._control.address, self._control.secret)
-        self._gateway = GatewayProcess(self._settings, self._run_dir.path) if with_gateway else None
+        self._gateway = self._make_gateway() if with_gateway else None
         log.info("manager started", pid=os.getpid(), run_dir=str(self._run_dir.path))
         self._announced = False
         self._changed()
@@ -212,9 +227,13 @@ class Service:
             return await self._serve(signals)
         finally:
             self._pool.close()
+            self._spares.close()
             await self._desk.close()
             await self._pool.stop()
+            await self._spares.ended()
             await self._control.close()
+            if self._traces is not None:
+                await asyncio.to_thread(self._traces.close)
             await self._usage.close()
             self._remembered.close()
             logs.copy_to(None)
@@ -255,6 +274,7 @@ class Service:
         self._systemd.stopping(self._settings.drain_timeout_s + ENDING_S)
         self._shutting_down = True
         self._pool.close()
+        self._spares.close()
         self._desk.stop()
         if self._gateway is not None and gateway is not None:
             self._gateway.stop()  # it waits for its requests itself, as long as it may
@@ -271,6 +291,7 @@ class Service:
         if self._gateway is not None:
             self._gateway.kill()
         self._pool.kill()
+        self._spares.close()
 
     async def _rescan(self) -> None:
         while True:
@@ -292,6 +313,24 @@ class Service:
         await self._desk.refresh()
         return told
 
+    async def _restart_gateway(self) -> dict[str, Any]:
+        """Have a new gateway take over, with its settings as they are now. InvalidRequest,
+        Conflict, InternalError: then all is as before, but for settings that need no restart."""
+        assert self._gateway is not None
+        before = self._settings
+        told = self._reloading.reload(LIVE | GATEWAY)
+        if told["errors"]:
+            raise InvalidRequest("; ".join(told["errors"]))
+        try:
+            tls.check(self._settings)
+            replaced = await self._gateway.replace()
+        except TricornError as error:
+            self._reloading.put_back(before, GATEWAY)
+            if isinstance(error, StartupError):
+                raise InvalidRequest(error.message) from error
+            raise
+        return {**replaced, "changed": told["changed"], "needs_restart": told["needs_restart"]}
+
     def _hung_up(self, signals: asyncio.Queue[int]) -> None:
         if self._terminal.has_gone():
             signals.put_nowait(signal.SIGTERM)
@@ -307,6 +346,9 @@ class Service:
             self._default = self._other_default(settings)
         if "api_keys" in changed:
             first_key.configure(settings, self._keys)
+        asks = not {"auth", "jwt_secret"}.isdisjoint(changed)
+        if asks and (told := first_key.prepare(settings, self._keys)):
+            self._announce(told)
         self._settings = settings
         if "log_level" in changed:
             self._desk.monitoring.level(settings.log_level)
@@ -314,6 +356,7 @@ class Service:
         self._catalog.configure(settings)
         self._ledger.set_budget(self._budget())
         self._pool.configure(limits_of(settings), bounds_of(settings))
+        self._spares.configure(settings.spare_workers)
         self._run_dir.write(SETTINGS_FILE, settings.model_dump_json())
         self._pool.rescan()
         self._changed()
@@ -343,6 +386,12 @@ class Service:
             )
         return False
 
+    def _make_gateway(self) -> GatewayKeeper:
+        # Elsewhere a socket is not handed to a child just so.
+        takes = os.name == "posix"
+        listener = bind(self._settings.host, self._settings.port) if takes else None
+        return GatewayKeeper(lambda: self._settings, self._run_dir.path, listener)
+
     def _budget(self) -> dict[str, int]:
         budget = memory_budget.budget(
             self._machine,
@@ -362,6 +411,22 @@ class Service:
             on_change=lambda: self._pool.wake(),
         )
 
+    def _make_spares(self) -> Spares[WorkerProcess]:
+        return Spares(
+            lambda engine: self._placement.start_spare(engine, self._usual_threads()),
+            self._ledger,
+            measure=measuring.measure_spare,
+            suits=suits,
+            mark=lambda engine: (self._placement.packages(engine), self._usual_threads()),
+            wanted=self._settings.spare_workers,
+            beside_loads=(self._machine.physical_cores or 1) > 1,
+            on_measured=self._available.forget,
+        )
+
+    def _usual_threads(self) -> int | None:
+        """Of models that have no number of their own."""
+        return self._settings.model_defaults.threads or self._settings.max_cpu_threads
+
     def _make_placement(self) -> LocalPlacement:
         return LocalPlacement(
             engine_python=self._engine_python,
@@ -372,6 +437,7 @@ class Service:
             unix_sockets=self._unix,
             log_level=self._settings.log_level,
             log_json=self._settings.log_json(),
+            take_spare=self._spares.take,
         )
 
     def _make_replica(
@@ -386,8 +452,24 @@ class Service:
                 self._settings.canary_interval_s, self._settings.hang_timeout_s
             ),
             on_change=on_change,
-            on_state=self._desk.replica_state,
+            on_state=self._replica_state,
         )
+
+    def _replica_state(self, replica: Replica) -> None:
+        self._desk.replica_state(replica)
+        if self._traces is not None:
+            self._traces.replica_state(replica)
+        if replica.state == "READY":
+            self._spares.used(replica.spec.engine)
+
+    def _make_traces(self) -> CallTraces | None:
+        if not wanted.wanted(os.environ):
+            return None
+        # Only here: OpenTelemetry is an extra.
+        from tricorn.manager.call_traces import CallTraces
+        from tricorn.tracing.export import Traces
+
+        return CallTraces(Traces("manager"), self._pool)
 
     # --- what others are told -----------------------------------------------------------------
 
@@ -404,6 +486,7 @@ class Service:
 
     def _changed(self) -> None:
         self._control.push_soon()
+        self._spares.look()
         if not self._announced and self._is_up():
             self._announced = True
             self._systemd.ready(f"Serving at {base_url(self._settings)}")

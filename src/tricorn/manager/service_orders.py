@@ -8,13 +8,17 @@ from typing import Any
 
 import msgspec
 
-from tricorn.errors import InvalidRequest
+from tricorn.errors import Conflict, InvalidRequest
 from tricorn.manager.events import Events
 from tricorn.manager.orders import Command, Result, Tell
 from tricorn.manager.system_figures import SystemFigures
 
 Reload = Callable[[], Awaitable[Result]]
 """Reads the settings again and takes over what can be; tells as `Reloading.reload`."""
+
+
+RestartGateway = Callable[[], Awaitable[Result]]
+"""Tells as `GatewayKeeper.replace`, and of the settings as `Reloading.reload`."""
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,16 +31,25 @@ class Recent(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ServiceOrders:
-    def __init__(self, figures: SystemFigures, events: Events, reload: Reload) -> None:
+    def __init__(
+        self,
+        figures: SystemFigures,
+        events: Events,
+        reload: Reload,
+        restart_gateway: RestartGateway | None = None,
+    ) -> None:
+        """restart_gateway: None where the gateway is not the manager's."""
         self._figures = figures
         self._events = events
         self._reload = reload
+        self._restart_gateway = restart_gateway
 
     def commands(self) -> dict[str, Command[Any]]:
         return {
             "system": Command(Nothing, self.system),
             "events.recent": Command(Recent, self.recent),
             "reload": Command(Nothing, self.reload),
+            "gateway.restart": Command(Nothing, self.restart_gateway),
         }
 
     async def system(self, order: Nothing, tell: Tell) -> Result:
@@ -50,3 +63,12 @@ class ServiceOrders:
         if told.get("errors"):
             raise InvalidRequest("; ".join(told["errors"]))
         return {"object": "reload", **told}
+
+    async def restart_gateway(self, order: Nothing, tell: Tell) -> Result:
+        """Once the new gateway serves. It is done even if nobody waits for it any more."""
+        if self._restart_gateway is None:
+            raise Conflict(
+                "This gateway was started apart from its manager: stop and start it by hand."
+            )
+        told = await asyncio.shield(self._restart_gateway())
+        return {"object": "gateway.restart", **told}

@@ -29,6 +29,7 @@ LIVE = frozenset(
         # the pool
         "max_concurrent_models",
         "max_parked_models",
+        "spare_workers",
         "max_cpu_memory",
         "max_gpu_memory",
         "max_concurrent_requests",
@@ -36,6 +37,7 @@ LIVE = frozenset(
         "max_wait_s",
         "max_swap_wait_s",
         "replica_start_interval_s",
+        "model_start_interval_s",
         # downloads
         "hf_endpoint",
         "hf_token",
@@ -55,7 +57,48 @@ LIVE = frozenset(
         "log_keep_files",
     }
 )
-"""The others are read when a process starts."""
+"""What is taken over while Tricorn runs."""
+
+GATEWAY = frozenset(
+    {
+        "workers",
+        "gateway_server",
+        "max_body_bytes",
+        "max_messages",
+        "max_images",
+        "max_image_bytes",
+        "max_image_pixels",
+        "fetch_images",
+        "image_fetch_timeout_s",
+        "strict_fields",
+        "reasoning_field",
+        "cors_origins",
+        "sse_keepalive_s",
+        "request_timeout_s",
+        "tls_cert",
+        "tls_key",
+        "trusted_proxies",
+        "proxy_headers",
+        "header_timeout_s",
+        "body_timeout_s",
+        "send_timeout_s",
+        "min_transfer_rate",
+        "keepalive_timeout_s",
+        "max_connections",
+        "auth",
+        "api_key_in_query",
+        "jwt_secret",
+        "metrics_public",
+        "docs_public",
+        "drain_timeout_s",
+        "responses_ttl_s",
+        "max_stored_responses",
+        "max_stored_bytes",
+        "log_prompts",
+    }
+)
+"""What the gateway reads when it starts: taken over by a new one (`tricorn gateway restart`). All
+others are read when the manager starts."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +110,11 @@ class Changes:
     """Names, sorted."""
 
 
-def compare(now: Settings, read: Settings) -> Changes:
-    """now: what holds; read: what the sources say."""
+def compare(now: Settings, read: Settings, live: frozenset[str] = LIVE) -> Changes:
+    """now: what holds; read: what the sources say; live: the names that can change."""
     differing = sorted(
         name for name in Settings.model_fields if getattr(now, name) != getattr(read, name)
     )
-    changed = [name for name in differing if name in LIVE]
+    changed = [name for name in differing if name in live]
     settings = now.model_copy(update={name: getattr(read, name) for name in changed})
-    return Changes(settings, changed, [name for name in differing if name not in LIVE])
+    return Changes(settings, changed, [name for name in differing if name not in live])

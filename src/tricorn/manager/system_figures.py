@@ -23,7 +23,10 @@ class SystemFigures:
         models: Callable[[], Iterable[ModelInfo]],
         usage: UsageTotals,
         processes: ProcessFigures,
+        spares: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
+        """spares: `Spares.figures`."""
+        self._spares = spares
         self._models = models
         self._usage = usage
         self._processes = processes
@@ -61,6 +64,7 @@ class SystemFigures:
                 "tricorn_memory_bytes": sum(used_now.memory.values()),
                 "gpus": gpus,
                 "models": active,
+                "spare_workers": self._spares(),
                 "failed_requests": served.failed,
                 "prompt_tokens": served.prompt_tokens,
                 "completion_tokens": served.completion_tokens,

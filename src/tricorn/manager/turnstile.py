@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,6 +21,9 @@ from tricorn.errors import TricornError
 from tricorn.manager.pool import Pool
 from tricorn.manager.protocol import Acquire, Granted, Progress, Refused, Release
 from tricorn.manager.usage_ledger import UsageLedger
+
+if TYPE_CHECKING:
+    from tricorn.manager.call_traces import CallTraces
 
 Answer = Callable[[Granted | Refused | Progress], None]
 
@@ -39,17 +43,26 @@ class Turnstile:
     """Of one gateway's connection; for the pool it is the holder of its leases."""
 
     def __init__(
-        self, pool: Pool, admission: Admission, ledger: UsageLedger, answer: Answer
+        self,
+        pool: Pool,
+        admission: Admission,
+        ledger: UsageLedger,
+        answer: Answer,
+        traces: CallTraces | None = None,
     ) -> None:
+        """traces: None: there are none."""
         self._pool = pool
         self._admission = admission
         self._ledger = ledger
         self._answer = answer
+        self._traces = traces
         self._calls: dict[int, _Passage] = {}
         self._leases: dict[int, _Passage] = {}
 
     def acquire(self, asked: Acquire) -> None:
         """Answered now or later, as by the pool."""
+        if self._traces is not None:
+            self._traces.asked(self, asked)
         claim = asked.claim
         ticket = None
         if claim is not None:
@@ -58,7 +71,7 @@ class Turnstile:
                     claim.key_id, claim.allowance, claim.reserve, again=claim.again
                 )
             except TricornError as error:
-                self._answer(Refused(asked.call, error.info()))
+                self._tell(Refused(asked.call, error.info()))
                 return
         key_id = "" if claim is None else claim.key_id
         self._calls[asked.call] = _Passage(asked.call, key_id, asked.model, ticket)
@@ -85,10 +98,17 @@ class Turnstile:
         elif isinstance(message, Refused) and passage is not None:
             del self._calls[message.call]
             self._cancel(passage)
+        self._tell(message)
+
+    def _tell(self, message: Granted | Refused | Progress) -> None:
+        if self._traces is not None and not isinstance(message, Progress):
+            self._traces.answered(self, message)
         self._answer(message)
 
     def withdraw(self, call: int) -> None:
         """As `Pool.withdraw`."""
+        if self._traces is not None:
+            self._traces.given_up(self, call)
         self._pool.withdraw(self, call)
         passage = self._calls.pop(call, None)
         if passage is not None:
@@ -103,15 +123,15 @@ class Turnstile:
         if passage is None:
             return
         self._calls.pop(passage.call, None)
-        self._settle(
-            passage,
-            requests=0 if message.lost else 1,
-            prompt=message.prompt_tokens,
-            completion=message.completion_tokens,
-        )
+        prompt, completion = message.prompt_tokens, message.completion_tokens
+        # Of a lost engine that has given nothing the request comes again.
+        requests = 1 if not message.lost or prompt or completion else 0
+        self._settle(passage, requests, prompt, completion)
 
     def drop(self) -> None:
         """The connection has ended. What its leases have taken, nobody will tell."""
+        if self._traces is not None:
+            self._traces.dropped(self)
         self._pool.drop(self)
         calls, self._calls, self._leases = self._calls, {}, {}
         for passage in calls.values():

@@ -1,7 +1,8 @@
 """What each key has used, for its budgets and for its bill.
 
 This month's sums are in memory, so that asking never waits; what is added is written behind, about
-a second later, and the rest when the manager ends. A crash may lose the last second.
+a second later, and the rest when the manager ends. A crash may lose the last second. While the
+store fails, nothing is lost: what was there is read, and what came is written, once it works again.
 """
 
 from __future__ import annotations
@@ -39,7 +40,12 @@ class UsageLedger:
         self._used: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._read()
+        self._begun = store is None
+        """What was before this start is known."""
+        try:
+            self._begin_with(self._before())
+        except StorageUnavailable as error:
+            log.error("usage cannot be read; budgets begin without it", error=error.message)
 
     def spent(self, key_id: str) -> tuple[int, int]:
         """Tokens of this day, and of this month."""
@@ -79,14 +85,13 @@ class UsageLedger:
         if self._store is not None:
             self._store.close()
 
-    def _read(self) -> None:
-        if self._store is None:
-            return
-        try:
-            rows = self._store.usage(since=day(self._clock())[:7])
-        except StorageUnavailable as error:
-            log.error("usage cannot be read; budgets begin anew", error=error.message)
-            return
+    def _before(self) -> list[UsageRow]:
+        """This month's usage, as it is stored. StorageUnavailable."""
+        return [] if self._store is None else self._store.usage(since=day(self._clock())[:7])
+
+    def _begin_with(self, rows: list[UsageRow]) -> None:
+        """Before anything of this manager's is stored."""
+        self._begun = True
         for row in rows:
             days = self._tokens[row.key]
             days[row.day] = days.get(row.day, 0) + row.prompt_tokens + row.completion_tokens
@@ -104,17 +109,25 @@ class UsageLedger:
         pending, self._pending = self._pending, {}
         used, self._used = self._used, {}
         rows = [UsageRow(*place, *counts) for place, counts in pending.items()]
-        pause_s = WRITE_BEHIND_S
+        written = False
         try:
+            if not self._begun:
+                self._begin_with(await asyncio.to_thread(self._before))
             await asyncio.to_thread(self._store.add, rows, used)
+            written = True
         except StorageUnavailable as error:
             log.warning("usage cannot be written; trying again", error=error.message)
-            pause_s = RETRY_S
-            for place, counts in pending.items():
-                now = self._pending.setdefault(place, [0, 0, 0])
-                for at, count in enumerate(counts):
-                    now[at] += count
-            self._used = used | self._used
-        self._writing = None
+        finally:
+            self._writing = None
+            if not written:
+                self._put_back(pending, used)
         if self._pending:
-            self._write_in(pause_s)
+            self._write_in(WRITE_BEHIND_S if written else RETRY_S)
+
+    def _put_back(self, pending: dict[_Place, list[int]], used: dict[str, float]) -> None:
+        """They were not written; others have come since."""
+        for place, counts in pending.items():
+            now = self._pending.setdefault(place, [0, 0, 0])
+            for at, count in enumerate(counts):
+                now[at] += count
+        self._used = used | self._used

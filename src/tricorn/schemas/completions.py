@@ -59,7 +59,12 @@ def _ids(items: list[object]) -> list[int]:
 class CompletionRequest(GenerationRequest):
     rules: ClassVar[Mapping[str, Rule]] = COMPLETIONS
 
-    prompt: Annotated[list[str | list[int]], BeforeValidator(_prompts)]
+    prompt: Annotated[
+        list[str | list[int]],
+        BeforeValidator(
+            _prompts, json_schema_input_type=str | list[str] | list[int] | list[list[int]]
+        ),
+    ]
     max_tokens: Integer = Field(DEFAULT_MAX_TOKENS, ge=0, lt=2**31)
     echo: Annotated[Boolean, Within({"true, with logprobs": Needs("prompt_logprobs")})] = False
     logprobs: Integer | None = Field(None, ge=0, le=5)

@@ -11,11 +11,12 @@ from tricorn.schemas.cells import Needs, Within, Without
 from tricorn.schemas.constraints import (
     NOT_DONE,
     Choices,
+    Grammar,
+    Regex,
     ResponseFormat,
     Schema,
     StructuredOutputs,
-    Text,
-    given_text,
+    grammar_text,
 )
 from tricorn.schemas.fields import across
 
@@ -27,7 +28,7 @@ _PARTS = Within({name: Without() for name in NOT_DONE})
 
 def _some_text(value: object) -> str | None:
     """llama-server's clients send an empty grammar for none."""
-    return None if value == "" else given_text(value)
+    return None if value == "" else grammar_text(value)
 
 
 class ConstraintFields(BaseModel):
@@ -38,9 +39,9 @@ class ConstraintFields(BaseModel):
     # vLLM's, and its older names for the same
     structured_outputs: Annotated[StructuredOutputs | None, _HELD, _PARTS] = None
     guided_json: Annotated[Schema | None, _HELD] = None
-    guided_regex: Annotated[Text | None, _HELD] = None
+    guided_regex: Annotated[Regex | None, _HELD] = None
     guided_choice: Annotated[Choices | None, _HELD] = None
-    guided_grammar: Annotated[Text | None, _HELD] = None
+    guided_grammar: Annotated[Grammar | None, _HELD] = None
 
     # llama-server's
     grammar: Annotated[str | None, BeforeValidator(_some_text), _HELD_OR_NOT] = None

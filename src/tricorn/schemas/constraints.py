@@ -8,12 +8,14 @@ checked what needs no engine.
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+import orjson
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tricorn.engines.request import Constraint, ConstraintKind
+from tricorn.schemas import constraint_cost
 from tricorn.schemas.fields import (
     MAX_NESTING,
     Boolean,
@@ -56,16 +58,22 @@ def schema_text(value: object) -> str:
     """A schema, or its JSON text, as compact JSON text; the order of its properties is kept."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = orjson.loads(value)
         except ValueError as error:
             raise bad_value(f"is no JSON: {error}") from error
-        except RecursionError as error:
-            raise _too_deep() from error
     if not isinstance(value, dict):
         raise wrong_type("a JSON schema as an object", value)
     if deeper_than(value, MAX_NESTING):
         raise _too_deep()
-    return _limited(json.dumps(value, ensure_ascii=False, separators=(",", ":")), MAX_SCHEMA)
+    text = _limited(json.dumps(value, ensure_ascii=False, separators=(",", ":")), MAX_SCHEMA)
+    constraint_cost.check_schema(value)
+    return text
+
+
+def tool_schema(value: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a tool, bounded as other schemas are, whether they are held to it or not."""
+    schema_text(value)
+    return value
 
 
 def _too_deep() -> PydanticCustomError:
@@ -78,6 +86,18 @@ def given_text(value: object) -> str:
     if not value:
         raise bad_value("cannot be empty")
     return _limited(value, MAX_TEXT)
+
+
+def regex_text(value: object) -> str:
+    text = given_text(value)
+    constraint_cost.check_regex(text)
+    return text
+
+
+def grammar_text(value: object) -> str:
+    text = given_text(value)
+    constraint_cost.check_grammar(text)
+    return text
 
 
 def _limited(text: str, limit: int) -> str:
@@ -97,9 +117,10 @@ def _choices(value: object) -> str:
     return _limited(json.dumps(value, ensure_ascii=False), MAX_TEXT)
 
 
-Schema = Annotated[str, BeforeValidator(schema_text)]
-Text = Annotated[str, BeforeValidator(given_text)]
-Choices = Annotated[str, BeforeValidator(_choices)]
+Schema = Annotated[str, BeforeValidator(schema_text, json_schema_input_type=dict[str, Any] | str)]
+Regex = Annotated[str, BeforeValidator(regex_text)]
+Grammar = Annotated[str, BeforeValidator(grammar_text)]
+Choices = Annotated[str, BeforeValidator(_choices, json_schema_input_type=list[str])]
 
 
 class JsonSchema(OpenObject):
@@ -141,9 +162,9 @@ class ResponseFormat(OpenObject):
 
 class StructuredOutputs(OpenObject):
     json_: Schema | None = Field(None, alias="json")
-    regex: Text | None = None
+    regex: Regex | None = None
     choice: Choices | None = None
-    grammar: Text | None = None
+    grammar: Grammar | None = None
     """In Lark's notation, or llama.cpp's (GBNF)."""
     json_object: Boolean = False
 

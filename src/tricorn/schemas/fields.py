@@ -1,6 +1,8 @@
 """Field types that request models share: strict about types, lenient where real clients need it.
 
 Integers may come as numeric strings ("5", which Dify sends); booleans are never numbers.
+`json_schema_input_type` says what a field looks like before its validator has made something else
+of it: the description of the API has it from there.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from tricorn.quantities import seconds
@@ -133,7 +135,8 @@ def one_of(known: Sequence[str]) -> BeforeValidator:
             raise bad_value(f"must be one of {', '.join(known)}, got {value!r}")
         return value
 
-    return BeforeValidator(check)
+    as_sent = Annotated[str, WithJsonSchema({"type": "string", "enum": list(known)})]
+    return BeforeValidator(check, json_schema_input_type=as_sent)
 
 
 def without_nulls(value: object) -> object:
@@ -205,11 +208,13 @@ def _token_ids(value: object) -> list[int]:
 
 Integer = Annotated[int, BeforeValidator(to_int)]
 Number = Annotated[float, BeforeValidator(to_number)]
-KeepAlive = Annotated[float, BeforeValidator(to_keep_alive)]
+KeepAlive = Annotated[float, BeforeValidator(to_keep_alive, json_schema_input_type=float | str)]
 """Seconds; FOREVER for ever."""
 Boolean = Annotated[bool, BeforeValidator(to_bool)]
 String = Annotated[str, BeforeValidator(to_str)]
 JsonObject = Annotated[dict[str, Any], BeforeValidator(_object)]
-Stop = Annotated[list[str], BeforeValidator(_stop)]
-LogitBias = Annotated[dict[int, float], BeforeValidator(_logit_bias)]
+Stop = Annotated[list[str], BeforeValidator(_stop, json_schema_input_type=str | list[str])]
+LogitBias = Annotated[
+    dict[int, float], BeforeValidator(_logit_bias, json_schema_input_type=dict[str, float])
+]
 TokenIds = Annotated[list[int], BeforeValidator(_token_ids)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from pydantic import BaseModel
 from pydantic_core import PydanticCustomError
 
 from tricorn.schemas.fields import bad_value, inside, wrong_type
@@ -17,6 +19,18 @@ class ImageUrl:
     """An image of a message, by its data URL or its address on the web."""
 
     url: str
+
+
+class ImageAddress(BaseModel):
+    url: str
+    detail: Literal["auto", "low", "high", "original"] | None = None
+
+
+class ImagePart(BaseModel):
+    """What a client sends for one."""
+
+    type: Literal["image_url"]
+    image_url: ImageAddress
 
 
 def is_image(part: object) -> bool:

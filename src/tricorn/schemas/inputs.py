@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from tricorn.schemas.fields import bad_value, inside, to_int, wrong_type
@@ -14,6 +14,12 @@ MAX_INPUTS = 2048
 """OpenAI's, for embeddings; the same for documents to compare."""
 
 ItemT = TypeVar("ItemT")
+
+
+class TextDocument(BaseModel):
+    """A document as Cohere's and Jina's clients may write it."""
+
+    text: str
 
 
 def _each(items: list[Any], check: Callable[[object], ItemT]) -> list[ItemT]:
@@ -87,6 +93,13 @@ def _documents(value: object) -> list[str]:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
-Texts = Annotated[list[str], BeforeValidator(_texts)]
-TextsOrTokens = Annotated[list[str | list[int]], BeforeValidator(_texts_or_tokens)]
-Documents = Annotated[list[str], BeforeValidator(_documents)]
+Texts = Annotated[list[str], BeforeValidator(_texts, json_schema_input_type=str | list[str])]
+TextsOrTokens = Annotated[
+    list[str | list[int]],
+    BeforeValidator(
+        _texts_or_tokens, json_schema_input_type=str | list[str] | list[int] | list[list[int]]
+    ),
+]
+Documents = Annotated[
+    list[str], BeforeValidator(_documents, json_schema_input_type=list[str | TextDocument])
+]

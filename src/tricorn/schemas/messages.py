@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from tricorn.schemas.fields import String, bad_value, inside, unsupported, wrong_type
-from tricorn.schemas.images import ImageUrl, image_url, is_image
+from tricorn.schemas.images import ImagePart, ImageUrl, image_url, is_image
 from tricorn.schemas.objects import OpenObject
 from tricorn.schemas.request import TAG
 from tricorn.schemas.roles import has_role, role_tag
@@ -19,6 +19,16 @@ ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 FOREIGN_PARTS = {"input_audio", "file", "video_url", "audio_url"}
 _HINTS = {"annotations"}
 """Message fields that clients send back as they got them and that say nothing to a template."""
+
+
+class TextPart(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+class RefusalPart(BaseModel):
+    type: Literal["refusal"]
+    refusal: str
 
 
 def _text(value: object) -> str:
@@ -65,8 +75,14 @@ def _image(position: int, part: dict[str, Any]) -> ImageUrl:
         raise inside(error, position) from error
 
 
-Content = Annotated[str, BeforeValidator(_text)]
-UserContent = Annotated[str | list[str | ImageUrl], BeforeValidator(_parts)]
+Content = Annotated[
+    str,
+    BeforeValidator(_text, json_schema_input_type=str | list[TextPart | RefusalPart]),
+]
+UserContent = Annotated[
+    str | list[str | ImageUrl],
+    BeforeValidator(_parts, json_schema_input_type=str | list[TextPart | RefusalPart | ImagePart]),
+]
 
 
 class FunctionCall(OpenObject):

@@ -13,6 +13,8 @@ from tricorn.schemas.parameters import Rule, settle
 TAG = "="
 """First character of the union tags that pydantic puts into error locations; no path shows them."""
 
+LONGEST_MESSAGE = 500
+
 _TYPE_ERRORS = {"wrong_type", "model_type", "list_type", "dict_type", "string_type"}
 
 
@@ -74,6 +76,11 @@ def path(location: Iterable[int | str]) -> str:
     return text
 
 
+def _shortened(text: str) -> str:
+    """A message that repeats what was sent, which may be anything, is no longer than it is read."""
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…"
+
+
 def _refusal(error: ValidationError, sent_as: Mapping[str, str]) -> RequestError:
     first = error.errors(include_url=False, include_context=True)[0]
     context = first.get("ctx", {})
@@ -83,10 +90,10 @@ def _refusal(error: ValidationError, sent_as: Mapping[str, str]) -> RequestError
     param = sent_as.get(param, param) if param else None
     kind = first["type"]
     if kind == "unsupported":
-        return UnsupportedParameter(first["msg"], param=param)
+        return UnsupportedParameter(_shortened(first["msg"]), param=param)
     if kind == "missing":
         return InvalidRequest(f"Missing required parameter: '{param}'.", param=param)
     message = first["msg"]
-    message = message[0].lower() + message[1:].rstrip(".")
+    message = _shortened(message[0].lower() + message[1:].rstrip("."))
     what = "type" if kind in _TYPE_ERRORS else "value"
     return InvalidRequest(f"Invalid {what} for '{param}': {message}.", param=param)

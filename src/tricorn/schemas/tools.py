@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from tricorn.chat.tools.rules import ToolRules
+from tricorn.schemas.constraints import tool_schema
 from tricorn.schemas.fields import (
     Boolean,
     JsonObject,
@@ -33,7 +34,9 @@ def _parameters(value: object) -> object:
 class Function(OpenObject):
     name: String = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     description: String | None = None
-    parameters: Annotated[JsonObject, BeforeValidator(_parameters)] | None = None
+    parameters: (
+        Annotated[JsonObject, BeforeValidator(_parameters), AfterValidator(tool_schema)] | None
+    ) = None
     """A JSON schema; absent: it takes no arguments."""
     strict: Boolean = False
     """Calls are held to the schema even where the model chooses to call."""
@@ -64,6 +67,25 @@ FunctionType = Annotated[Literal["function"], BeforeValidator(_function_only)]
 class Tool(OpenObject):
     type: FunctionType
     function: Function
+
+
+class FunctionName(BaseModel):
+    name: str
+
+
+class NamedTool(BaseModel):
+    type: Literal["function"] = "function"
+    function: FunctionName
+
+
+class SomeTools(BaseModel):
+    mode: Literal["auto", "required"] = "auto"
+    tools: list[NamedTool]
+
+
+class AllowedTools(BaseModel):
+    type: Literal["allowed_tools"]
+    allowed_tools: SomeTools
 
 
 class ToolChoice(BaseModel):
@@ -124,8 +146,14 @@ def _legacy_choice(value: object) -> object:
 
 Tools = Annotated[list[Tool], Field(max_length=MAX_TOOLS)]
 Functions = Annotated[list[Function], Field(max_length=MAX_TOOLS)]
-Choice = Annotated[ToolChoice, BeforeValidator(_choice)]
-LegacyChoice = Annotated[ToolChoice, BeforeValidator(_legacy_choice)]
+Choice = Annotated[
+    ToolChoice,
+    BeforeValidator(_choice, json_schema_input_type=Mode | NamedTool | AllowedTools),
+]
+LegacyChoice = Annotated[
+    ToolChoice,
+    BeforeValidator(_legacy_choice, json_schema_input_type=Literal["none", "auto"] | FunctionName),
+]
 
 
 def rules(choice: ToolChoice | None, *, parallel: bool, param: str) -> ToolRules:

@@ -30,6 +30,7 @@ APPLICATION_ID = 0x54726963
 PATIENCE_S = 5.0
 """How long a lock of another process is waited for."""
 POLL_S = 0.005
+MEND = "Put one of a backup in its place, or move it away to begin without what it has"
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -47,12 +48,17 @@ class _NotOurs(Exception):
 class Database:
     """migrations: the statements of each version, in order; a file is brought to the last one when
     it is opened. Those that were released never change.
+    begins_anew: a file that cannot be used is set aside; False: it is left, and everything fails
+    until somebody has mended it.
 
     Safe to use from several threads, greenlets and processes.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[Sequence[str]]) -> None:
+    def __init__(
+        self, path: Path, migrations: Sequence[Sequence[str]], *, begins_anew: bool = True
+    ) -> None:
         self.path = path
+        self._begins_anew = begins_anew
         self._migrations = migrations
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -81,13 +87,15 @@ class Database:
                     try:
                         return _transaction(self._connected(), begin, work)
                     except (sqlite3.DatabaseError, _NotOurs) as error:
-                        if mended or not _is_useless(error):
+                        if mended or not self._begins_anew or not _is_useless(error):
                             raise
                         mended = True
                         self._set_aside(error)
             except (sqlite3.Error, OSError, _NotOurs) as error:
                 if not _is_busy(error) or time.monotonic() > give_up_at:
-                    raise StorageUnavailable(f"{self.path.name} cannot be used: {error}") from error
+                    advice = f". {MEND}" if _is_useless(error) else ""
+                    text = f"{self.path.name} cannot be used: {error}{advice}"
+                    raise StorageUnavailable(text) from error
                 time.sleep(POLL_S)
 
     def _connected(self) -> sqlite3.Connection:

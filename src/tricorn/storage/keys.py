@@ -94,7 +94,8 @@ class KeyStore:
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._folder = folder
-        self._database = Database(folder / FILE, _MIGRATIONS)
+        # An empty one in place of one that is damaged would let in whom the keys kept out.
+        self._database = Database(folder / FILE, _MIGRATIONS, begins_anew=False)
         self._clock = clock
         self._secret: bytes | None = None
 
@@ -260,7 +261,10 @@ def _insert(connection: sqlite3.Connection, key: StoredKey, *, or_not: bool = Fa
 
 def _key(row: Sequence[Any]) -> StoredKey:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    values["terms"] = msgspec.json.decode(values["terms"], type=Terms)
+    try:
+        values["terms"] = msgspec.json.decode(values["terms"], type=Terms)
+    except msgspec.DecodeError as error:
+        raise StorageUnavailable(f"{FILE} has a key that is not understood: {error}") from error
     values["configured"] = bool(values["configured"])
     return StoredKey(**values)
 

@@ -1,9 +1,10 @@
 """Starts an engine worker. Run by path, in the engine's own environment:
 
-    ENGINE_PYTHON -P .../tricorn/worker/__main__.py  < one line of JSON (protocol.Launch), kept open
+    ENGINE_PYTHON -P .../tricorn/worker/__main__.py [--engine NAME]  < one line of JSON
+                                                                (protocol.Launch), kept open
 
 It loads the model, tells the manager `Ready` (or `LoadFailed`), serves its data socket, and ends
-when the manager says so or is gone.
+when the manager says so or is gone. A spare one imports its engine first, and gets its line later.
 """
 
 from __future__ import annotations
@@ -37,19 +38,35 @@ def main() -> int:
     import msgspec
 
     from tricorn import logs
-    from tricorn.worker.parent import end_with_parent
+    from tricorn.worker import spare
+    from tricorn.worker.parent import end_with_parent, killed_with_parent
     from tricorn.worker.process import run
     from tricorn.worker.protocol import Launch
 
-    # Unbuffered: the lifeline below goes on reading the same descriptor.
-    with open(0, "rb", buffering=0, closefd=False) as stdin:
-        line = stdin.readline()
+    is_spare = sys.argv[1:2] == ["--engine"]
+    if is_spare:
+        killed_with_parent()  # already: it may wait for long
+        spare.import_engine(sys.argv[2])
+    line = _read_line(0)
     if not line:
         return 1
     launch = msgspec.json.decode(line, type=Launch)
     end_with_parent(0)
+    if is_spare:
+        spare.write_to(launch.log_file)
     logs.set_up(level=launch.log_level, json=launch.log_json, process="engine")
     return asyncio.run(run(launch))
+
+
+def _read_line(descriptor: int) -> bytes:
+    """Empty at its end. No reader with a buffer: the lifeline goes on with the same descriptor."""
+    line = b""
+    while not line.endswith(b"\n"):
+        data = os.read(descriptor, 65536)
+        if not data:
+            return b""
+        line += data
+    return line
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import queue
 import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
-import msgspec
 import structlog
 
 from tricorn.engines.base import EngineStats
@@ -28,6 +27,14 @@ CONNECT_TIMEOUT_S = 5.0
 RECEIVE_BYTES = 256 * 1024
 
 log = structlog.get_logger(part="gateway")
+
+
+class Inbox(Protocol):
+    """A queue, or what stands before one."""
+
+    def put(self, event: object, /) -> None:
+        """Called by the connection's reader: must not raise, and not wait for long."""
+
 
 _numbers = itertools.count(1)
 """Unique in this process: an event of a request's first try is never taken for its second's."""
@@ -44,7 +51,7 @@ class EngineClient:
     def __init__(self, address: str, secret: str = "") -> None:
         self.address = address
         self.stats = EngineStats()
-        self._inboxes: dict[int, queue.SimpleQueue[object]] = {}
+        self._inboxes: dict[int, Inbox] = {}
         self._takers: dict[int, Callable[[protocol.Delta], bool]] = {}
         self._state = threading.Lock()
         self._writing = threading.Lock()
@@ -67,11 +74,12 @@ class EngineClient:
         request_id: str,
         prompt: protocol.Prompt,
         sampling: SamplingParams,
-        inbox: queue.SimpleQueue[object],
+        inbox: Inbox,
         prompt_text: bool = False,
         priority: int = 0,
         prompt_logprobs: int | None = None,
         adapter: Adapter | None = None,
+        trace: dict[str, str] | None = None,
     ) -> int:
         """Send a request; its number. EngineLost when the connection is gone."""
         number = next(_numbers)
@@ -84,17 +92,18 @@ class EngineClient:
             adapter=adapter,
             priority=priority,
             prompt_logprobs=prompt_logprobs,
+            trace=trace,
         )
         self._begin(op, inbox)
         return number
 
-    def ask(self, make: Callable[[int], protocol.Request], inbox: queue.SimpleQueue[object]) -> int:
+    def ask(self, make: Callable[[int], protocol.Request], inbox: Inbox) -> int:
         """As `start`, with the request that `make` gives for its number."""
         number = next(_numbers)
         self._begin(make(number), inbox)
         return number
 
-    def _begin(self, op: protocol.Request, inbox: queue.SimpleQueue[object]) -> None:
+    def _begin(self, op: protocol.Request, inbox: Inbox) -> None:
         with self._state:
             if self._lost:
                 raise EngineLost("the engine process is gone")
@@ -143,9 +152,11 @@ class EngineClient:
                 # Under gevent, recv does not wait where there is data already: an engine that is
                 # faster than this process would keep everything else in it from running.
                 time.sleep(0)
-        except (OSError, msgspec.DecodeError) as error:
+        except OSError as error:
             reason = str(error)
-        self._lose(reason)
+        finally:
+            # Whatever it was: those who wait must not wait for ever.
+            self._lose(reason)
 
     def _deliver(self, frame: protocol.Frame) -> None:
         self.stats = frame.stats

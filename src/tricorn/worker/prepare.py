@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tricorn.chat.pieces import Reading
 from tricorn.chat.template import ChatTemplate
+from tricorn.chat.template_budget import TooExpensive
 from tricorn.engines.base import InferenceEngine
-from tricorn.engines.request import GenerateRequest, RenderedChat
+from tricorn.engines.request import GenerateRequest, RenderedChat, Waited
 from tricorn.engines.spec import LoadedModel
-from tricorn.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
+from tricorn.errors import (
+    ContextLengthExceeded,
+    InvalidRequest,
+    RequestError,
+    UnsupportedParameter,
+)
 from tricorn.worker.dialogue import Dialogue
 from tricorn.worker.protocol import (
     ChatPrompt,
@@ -60,7 +68,18 @@ class Preparer:
                     "This model takes no images.", param=start.prompt.images[0].param
                 )
             return None
-        return await self._engine.render_chat(self._dialogue.adapted(start.prompt))
+        chat = self._dialogue.adapted(start.prompt)
+        await asyncio.to_thread(self._check_template, chat)
+        return await self._engine.render_chat(chat)
+
+    def _check_template(self, chat: ChatPrompt) -> None:
+        """InvalidRequest where the template has no end; an engine's own sandbox sets it none."""
+        try:
+            self._text(chat)
+        except RequestError as error:
+            # Whatever else is wrong, the engine says: it may have another template.
+            if isinstance(error.__cause__, TooExpensive):
+                raise
 
     def prepare(
         self, start: Start, engine_request_id: str, rendered: RenderedChat | None = None
@@ -91,6 +110,8 @@ class Preparer:
             priority=start.priority,
             prompt_logprobs=start.prompt_logprobs,
             rendered=rendered and rendered.prompt,
+            trace=start.trace,
+            waited=Waited() if start.trace is not None else None,
         )
 
     def reading(self, start: Start, prompt_token_ids: list[int]) -> Reading | None:
@@ -118,7 +139,9 @@ class Preparer:
                 return self.chat_ids(self.chat_text(chat))
 
     def chat_text(self, chat: ChatPrompt) -> str:
-        chat = self._dialogue.adapted(chat)
+        return self._text(self._dialogue.adapted(chat))
+
+    def _text(self, chat: ChatPrompt) -> str:
         return self._template.render(
             chat.messages,
             tools=chat.tools,

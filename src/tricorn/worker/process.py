@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +20,7 @@ from tricorn.engines.registry import create
 from tricorn.engines.spec import Adapter, LoadedModel
 from tricorn.errors import EngineLost, ModelLoadFailed, TricornError
 from tricorn.manager import protocol as control
-from tricorn.wire import open_connection, pack, read_frame
+from tricorn.wire import FrameError, open_connection, pack, read_frame
 from tricorn.worker import affinity, canary, orders
 from tricorn.worker.protocol import Launch
 from tricorn.worker.server import WorkerServer
@@ -40,11 +41,13 @@ async def run(launch: Launch) -> int:
 
     tell(control.Hello("worker", os.getpid(), launch.control_secret, launch.replica))
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # A terminal's Ctrl-C reaches the whole group: the manager decides when a worker ends.
-        asyncio.get_running_loop().add_signal_handler(
-            number, stopping.set if number == signal.SIGTERM else lambda: None
-        )
+    # A terminal's Ctrl-C reaches the whole group: the manager decides when a worker ends.
+    if sys.platform == "win32":  # where SIGTERM ends it at once
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    else:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, stopping.set)
+        loop.add_signal_handler(signal.SIGINT, lambda: None)
     dropped: asyncio.Queue[Adapter] = asyncio.Queue()
     ordered: asyncio.Queue[orders.Order] = asyncio.Queue()
     manager = asyncio.create_task(_obey(reader, stopping, dropped, ordered))
@@ -123,16 +126,19 @@ async def _obey(
     ordered: asyncio.Queue[orders.Order],
 ) -> None:
     """Until `Stop`. A manager that is gone means the same."""
-    while (payload := await read_frame(reader)) is not None:
-        message = control.decode_manager(payload)
-        if isinstance(message, control.Stop):
-            break
-        if isinstance(message, control.DropAdapter):
-            dropped.put_nowait(message.adapter)
-        elif isinstance(message, control.SetLevel):
-            logs.set_level(message.level)
-        elif isinstance(message, orders.Order):
-            ordered.put_nowait(message)
+    try:
+        while (payload := await read_frame(reader)) is not None:
+            message = control.decode_manager(payload)
+            if isinstance(message, control.Stop):
+                break
+            if isinstance(message, control.DropAdapter):
+                dropped.put_nowait(message.adapter)
+            elif isinstance(message, control.SetLevel):
+                logs.set_level(message.level)
+            elif isinstance(message, orders.Order):
+                ordered.put_nowait(message)
+    except FrameError as error:
+        log.error("the manager broke the protocol", error=str(error))
     stopping.set()
 
 

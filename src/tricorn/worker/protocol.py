@@ -8,6 +8,8 @@ A lost connection cancels everything it carried.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from tricorn.chat.pieces import Reading
@@ -17,6 +19,7 @@ from tricorn.engines.request import ChatPrompt as ChatPrompt
 from tricorn.engines.request import SamplingParams, TokenDelta
 from tricorn.engines.spec import Adapter, ModelSpec
 from tricorn.errors import ErrorInfo
+from tricorn.wire import decoder
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -33,6 +36,8 @@ class Launch(msgspec.Struct, frozen=True):
     log_json: bool = False
     cores: tuple[int, ...] | None = None
     """To run on; None: any."""
+    log_file: str = ""
+    """What a spare worker writes to from now on; others do so from their start."""
 
 
 class TextPrompt(msgspec.Struct, frozen=True, tag="text"):
@@ -68,6 +73,8 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     adapter: Adapter | None = None
     priority: int = 0
     prompt_logprobs: int | None = None
+    trace: dict[str, str] | None = None
+    """The request's trace (`tracing.headers`), where there is one."""
 
 
 class Embed(msgspec.Struct, frozen=True, tag="embed"):
@@ -177,6 +184,8 @@ class Finished(msgspec.Struct, frozen=True, array_like=True, tag="f"):
     """The request is done: every sequence of it has ended."""
 
     id: int
+    waited_s: float | None = None
+    """Of a `Start` with a `trace`: for its place in the batch, where the engine tells."""
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag="e"):
@@ -193,5 +202,5 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_op = msgspec.msgpack.Decoder(Op).decode
-decode_frame = msgspec.msgpack.Decoder(Frame).decode
+decode_op: Callable[[bytes], Op] = decoder(Op)  # type: ignore[arg-type]
+decode_frame = decoder(Frame)

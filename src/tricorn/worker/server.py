@@ -15,9 +15,11 @@ import msgspec
 import structlog
 
 from tricorn.engines.base import InferenceEngine
+from tricorn.engines.request import Waited
 from tricorn.engines.spec import LoadedModel
 from tricorn.errors import EngineLost, InternalError, TricornError
-from tricorn.wire import FrameError, pack, read_frame
+from tricorn.tracing.headers import trace_id
+from tricorn.wire import MAX_FRAME, MAX_HELLO, FrameError, pack, read_frame
 from tricorn.worker import protocol
 from tricorn.worker.fitting import fitted
 from tricorn.worker.pooling import Pooler
@@ -69,7 +71,7 @@ class WorkerServer:
         try:
             if await self._admitted(reader):
                 await _Connection(self, next(self._numbers), reader, writer).run()
-        except (FrameError, msgspec.DecodeError) as error:
+        except FrameError as error:
             log.warning("connection broke the protocol", error=str(error))
         except asyncio.CancelledError:
             # The worker is ending; asyncio would log the cancelled callback as an error.
@@ -80,7 +82,7 @@ class WorkerServer:
     async def _admitted(self, reader: asyncio.StreamReader) -> bool:
         try:
             async with asyncio.timeout(HELLO_TIMEOUT_S):
-                payload = await read_frame(reader)
+                payload = await read_frame(reader, MAX_HELLO)
         except TimeoutError:
             return False
         if payload is None:
@@ -123,6 +125,8 @@ class _Connection:
             await asyncio.gather(*running, return_exceptions=True)
 
     def _begin(self, op: protocol.Request) -> None:
+        if op.id in self._requests:
+            raise FrameError(f"there is a request {op.id} already")
         task = asyncio.create_task(self._request(op))
         self._requests[op.id] = task
         # Not in the task's `finally`: one that is cancelled before its first turn never runs.
@@ -130,24 +134,25 @@ class _Connection:
 
     async def _request(self, op: protocol.Request) -> None:
         try:
-            await self._answer(op)
-            self._send(protocol.Finished(op.id))
+            waited = await self._answer(op)
+            self._send(protocol.Finished(op.id, None if waited is None else waited.seconds))
         except EngineLost as error:
             self._send(protocol.Failed(op.id, error.info()))
             self._server.on_lost()
         except TricornError as error:
             self._send(protocol.Failed(op.id, error.info()))
         except Exception as error:
-            log.exception("request failed", request_id=op.request_id)
+            trace = getattr(op, "trace", None)
+            log.exception("request failed", request_id=op.request_id, trace_id=trace_id(trace))
             failure = InternalError(f"the engine worker failed on this request: {error}")
             self._send(protocol.Failed(op.id, failure.info()))
 
-    async def _answer(self, op: protocol.Request) -> None:
+    async def _answer(self, op: protocol.Request) -> Waited | None:
         server = self._server
         in_thread = partial(asyncio.get_running_loop().run_in_executor, server.preparing)
         match op:
             case protocol.Start():
-                await self._generate(op)
+                return await self._generate(op)
             case protocol.Embed():
                 async for vectors in server.pooler.embed(op):
                     self._send(vectors)
@@ -160,8 +165,9 @@ class _Connection:
                 self._send(msgspec.structs.replace(tokens, truncated=fit.truncated))
             case protocol.Detokenize():
                 self._send(await in_thread(detokenized, server.engine, server.preparer, op))
+        return None
 
-    async def _generate(self, start: protocol.Start) -> None:
+    async def _generate(self, start: protocol.Start) -> Waited | None:
         server = self._server
         in_thread = partial(asyncio.get_running_loop().run_in_executor, server.preparing)
         # Two gateways may use the same number, and a retried request the same request id.
@@ -179,6 +185,7 @@ class _Connection:
         async with contextlib.aclosing(server.engine.generate(request)) as deltas:  # type: ignore[type-var]
             async for delta in deltas:
                 self._send(protocol.Delta(start.id, delta))
+        return request.waited
 
     def _send(self, event: protocol.Event) -> None:
         # All streams of one engine step wake in the same turn of the loop; what they give is
@@ -189,6 +196,11 @@ class _Connection:
 
     def _flush(self) -> None:
         events, self._outbox = self._outbox, []
-        if not self._writer.is_closing():
+        if self._writer.is_closing():
+            return
+        if self._writer.transport.get_write_buffer_size() > MAX_FRAME:
+            log.warning("a gateway does not read what it is sent; cutting it off")
+            self._writer.transport.abort()
+        else:
             frame = protocol.Frame(events, self._server.engine.stats())
             self._writer.write(pack(protocol.encode(frame)))

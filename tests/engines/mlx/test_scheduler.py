@@ -6,7 +6,7 @@ from tricorn.engines.mlx.memory import CacheCost, Layer
 from tricorn.engines.mlx.prefixes import PrefixCache
 from tricorn.engines.mlx.scheduler import Scheduler, Sequence
 from tricorn.engines.prompt_logprobs import PromptLogprobs
-from tricorn.engines.request import GenerateRequest, SamplingParams, TokenLogprob
+from tricorn.engines.request import GenerateRequest, SamplingParams, TokenLogprob, Waited
 
 COST = CacheCost((Layer(1),))
 PROMPT = list(range(100, 140))
@@ -197,3 +197,21 @@ def test_a_scored_prompt_shares_nothing_until_it_was_seen() -> None:
     it.end(first)
     it.add(first)
     assert [a.length for a in it.admit()] == [len(PROMPT) - 1]
+
+
+def test_a_request_is_told_that_it_waits_no_longer() -> None:
+    """When it gets its place; not while another one has it."""
+    it = scheduler(max_running=1)
+    both = [Waited(), Waited()]
+    for number, waited in enumerate(both):
+        request = GenerateRequest(str(number), [1, 2, 3], SamplingParams(), waited=waited)
+        it.add(Sequence(request, 0, [1, 2, 3]))
+    it.admit()
+    first, second = both
+    assert first.seconds is not None
+    assert second.seconds is None
+    told = first.seconds
+    it.end(it.running[0])
+    it.admit()
+    assert second.seconds is not None
+    assert first.seconds == told

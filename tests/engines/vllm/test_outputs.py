@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tricorn.engines.request import GenerateRequest, SamplingParams, TokenDelta, TokenLogprob
+from tricorn.engines.request import (
+    GenerateRequest,
+    SamplingParams,
+    TokenDelta,
+    TokenLogprob,
+    Waited,
+)
 from tricorn.engines.vllm.outputs import OutputReader
 from tricorn.engines.vllm.tokens import TokenBytes
 from tricorn.errors import EngineGenerateError
@@ -32,11 +38,18 @@ class Completion:
 
 
 @dataclass
+class Times:
+    queued_ts: float = 0.0
+    scheduled_ts: float = 0.0
+
+
+@dataclass
 class Output:
     outputs: list[Completion]
     num_cached_tokens: int | None = None
     prompt_token_ids: list[int] | None = None
     prompt_logprobs: list[Mapping[int, Logprob] | None] | None = None
+    metrics: Times | None = None
 
 
 def reader(**sampling: object) -> OutputReader:
@@ -57,6 +70,17 @@ def test_a_stream() -> None:
     assert read(read_by, Completion("c", [2], "length"), cached=16) == [
         TokenDelta(0, "c", [2], "length")
     ]
+
+
+def test_how_long_it_waited() -> None:
+    """Where that is wanted; the first output tells it, and none later."""
+    waited = Waited()
+    request = GenerateRequest("r", [1], SamplingParams(), waited=waited)
+    read_by = OutputReader(request, TOKENS)
+    for scheduled in (12.5, 20.0):
+        output = Output([Completion("a", [0])], metrics=Times(10.0, scheduled))
+        assert len(list(read_by.read(output))) == 1
+    assert waited.seconds == 2.5
 
 
 def test_why_it_stopped() -> None:

@@ -6,10 +6,12 @@ Nothing above this file sees ctypes. Errors come as `ModelLoadFailed` (loading) 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import logging
 import sys
 from collections import deque
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +78,14 @@ class Model:
             or llama_cpp.llama_model_is_hybrid(self.pointer)
         )
         self.has_decoder: bool = llama_cpp.llama_model_has_decoder(self.pointer)
-        self.end_tokens = frozenset(
-            token
-            for token in range(self.vocab_size)
-            if llama_cpp.llama_vocab_is_eog(self.vocab, token)
-        )
         self._pieces: dict[int, bytes] = {}
+
+    @cached_property
+    def end_tokens(self) -> frozenset[int]:
+        """Takes a millisecond for some thousand tokens of the vocabulary, once."""
+        tokens = range(self.vocab_size)
+        ends = map(llama_cpp.llama_vocab_is_eog, itertools.repeat(self.vocab), tokens)
+        return frozenset(itertools.compress(tokens, ends))
 
     def template(self, name: str | None = None) -> str | None:
         """The chat template, or one that the file has under another name."""

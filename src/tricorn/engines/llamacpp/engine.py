@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence as ReadOnlySequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -61,7 +62,9 @@ class LlamaCppCore(EngineCore):
         )
         max_running = spec.options.max_num_seqs or options.DEFAULT_MAX_NUM_SEQS
         max_running = min(max_running, binding.max_slots(), chosen.n_batch)
-        self._context = binding.Context(self._model, chosen, cells=cells, slots=max_running)
+        with ThreadPoolExecutor(1) as beside:  # the context is long in native code
+            beside.submit(lambda: self._model.end_tokens)
+            self._context = binding.Context(self._model, chosen, cells=cells, slots=max_running)
         kv = KvCache(
             self._context.cells,
             max_running,
@@ -82,7 +85,6 @@ class LlamaCppCore(EngineCore):
         self._in_prefill: frozenset[str] = frozenset()
         self._prompt_tokens = self._generated_tokens = 0
         self._vision = open_vision(Path(spec.path), self._model, chosen, spec.options.chat_template)
-        self._warm_up()
         return loaded_model(
             self._model,
             self._context,
@@ -95,13 +97,6 @@ class LlamaCppCore(EngineCore):
             eye=self._vision.says,
             sees=self._vision.chats is not None,
         )
-
-    def _warm_up(self) -> None:
-        # The first decode reads the mapped weights from disk; better now than in a request.
-        self._context.clear()
-        self._context.add(0, 0, [0], logits_at_end=True)
-        self._context.decode()
-        self._context.truncate(0, 0)
 
     # --- requests ------------------------------------------------------------------------------
 

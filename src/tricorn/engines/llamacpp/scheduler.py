@@ -179,6 +179,8 @@ class Scheduler:
                 held.append(sequence)
                 break
             sequence.slot = slot
+            if sequence.request.waited is not None:
+                sequence.request.waited.over()
             if sequence.cached_tokens is None:
                 sequence.cached_tokens = sequence.computed
                 self.prefix_queries += len(sequence.tokens)

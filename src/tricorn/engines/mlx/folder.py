@@ -77,7 +77,7 @@ def _object(path: Path, *, required: bool = False) -> dict[str, Any]:
         if not required:
             return {}
         raise ModelLoadFailed(f"{path.parent.name} has no {path.name}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelLoadFailed(
             f"{path.parent.name}/{path.name} cannot be read ({error}): is the download complete?"
         ) from error

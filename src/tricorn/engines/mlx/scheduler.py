@@ -163,6 +163,8 @@ class Scheduler:
     def _admit(self, sequence: Sequence, source: Source | None, length: int) -> Admission:
         if isinstance(source, Prefix):
             self.prefixes.touch(source)
+        if sequence.request.waited is not None:
+            sequence.request.waited.over()
         if sequence.cached_tokens is None:
             sequence.cached_tokens = length
             self.prefix_queries += len(sequence.tokens)

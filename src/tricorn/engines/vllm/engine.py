@@ -94,6 +94,7 @@ class VllmEngine(InferenceEngine):
             details={
                 "vllm": self._runtime.version,
                 "device": str(config.device_config.device_type),
+                "threads": os.environ.get("OMP_NUM_THREADS", "vLLM's own choice"),
                 "dtype": str(model.dtype).removeprefix("torch."),
                 "architecture": getattr(model.hf_config, "model_type", None),
                 "quantization": model.quantization,

@@ -32,12 +32,20 @@ class Completion(Protocol):
     stop_reason: int | str | None
 
 
+class Times(Protocol):
+    """Seconds, on a clock of vLLM's own; 0 where it has not come so far."""
+
+    queued_ts: float
+    scheduled_ts: float
+
+
 class Output(Protocol):
     outputs: Sequence[Completion]
     num_cached_tokens: int | None
     prompt_token_ids: Sequence[int] | None
     prompt_logprobs: Sequence[Mapping[int, Logprob] | None] | None
     """Of all the prompt's tokens (None for the first), once they are all known; else empty."""
+    metrics: Times | None
 
 
 class OutputReader:
@@ -53,6 +61,7 @@ class OutputReader:
     def read(self, output: Output) -> Iterator[TokenDelta]:
         """EngineGenerateError where vLLM gave a sequence up."""
         prompt = self._prompt_logprobs(output)
+        self._note_waited(output)
         for completion in output.outputs:
             if self._copied:
                 indices = range(self._sampling.n)
@@ -61,6 +70,13 @@ class OutputReader:
             for index in indices:
                 yield self._delta(index, completion, output.num_cached_tokens or 0, prompt)
                 prompt = None
+
+    def _note_waited(self, output: Output) -> None:
+        waited = self._request.waited
+        if waited is None or waited.seconds is not None:
+            return
+        if (times := output.metrics) is not None:
+            waited.seconds = max(0.0, times.scheduled_ts - times.queued_ts)
 
     def _prompt_logprobs(self, output: Output) -> list[TokenLogprob] | None:
         """Before the request's first delta: of the prompt's tokens from the second one on."""

@@ -195,10 +195,16 @@ class Runtime:
                 request.request_id,
                 lora_request=lora,
                 priority=request.priority,
+                trace_headers=self._traced(request),
             )
             async with contextlib.aclosing(outputs):
                 async for output in outputs:
                     yield output
+
+    def _traced(self, request: GenerateRequest) -> dict[str, str] | None:
+        """Only where vLLM sends traces itself (its otlp_traces_endpoint), or it would complain."""
+        sends = self.config.observability_config.otlp_traces_endpoint is not None
+        return request.trace if sends else None
 
     def _thinking_budget(self, request: GenerateRequest) -> int | None:
         limit = request.sampling.thought_limit

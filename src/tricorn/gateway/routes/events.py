@@ -16,12 +16,12 @@ import orjson
 from flask import Blueprint, Response, request
 
 from tricorn.errors import InvalidRequest, TricornError
-from tricorn.gateway import record, respond, sse
+from tricorn.gateway import access, record, respond, sse
 from tricorn.gateway.disconnect import GONE
 from tricorn.gateway.heartbeat import SILENCE
 from tricorn.gateway.ordering import ordered
 from tricorn.gateway.services import Services, services
-from tricorn.manager.protocol import Event
+from tricorn.manager.protocol import Event, ModelInfo
 
 bp = Blueprint("events", __name__)
 
@@ -52,15 +52,21 @@ class _Listener:
     def __init__(self, services: Services, sock: Any) -> None:
         self._services = services
         self._inbox: SimpleQueue[object] = SimpleQueue()
-        self._ticket = None if sock is None else services.watcher.watch(sock, self._inbox)
+        self._sock = sock
+        self._ticket: int | None = None
         self._pulse = services.heartbeat.watch(self._inbox)
         self._listening = services.manager.listen(self._inbox)
+        self._may_use = access.allowing(self._models)
 
     def pieces(self, missed: list[Event]) -> Iterator[bytes]:
         try:
+            # Not sooner: a connection has one watcher, and the order before had it.
+            if self._sock is not None:
+                self._ticket = self._services.watcher.watch(self._sock, self._inbox)
             yield BEGIN
             for event in missed:
-                yield _frame(event)
+                if self._may_see(event):
+                    yield _frame(event)
             last = missed[-1].number if missed else 0
             while True:
                 arrived = self._inbox.get()
@@ -74,11 +80,20 @@ class _Listener:
                 if arrived is GONE:
                     return
                 if isinstance(arrived, Event) and arrived.number > last:
-                    yield _frame(arrived)
+                    if self._may_see(arrived):
+                        yield _frame(arrived)
                     if arrived.kind == LAST:
                         return
         finally:
             self.close()
+
+    def _may_see(self, event: Event) -> bool:
+        """It is about a model that the key may use, or about none."""
+        return not event.model or self._may_use(event.model)
+
+    def _models(self) -> list[ModelInfo]:
+        snapshot = self._services.manager.snapshot()
+        return [] if snapshot is None else snapshot.models
 
     def close(self) -> None:
         """Safe to call twice."""

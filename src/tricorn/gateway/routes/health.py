@@ -22,6 +22,8 @@ def about() -> Response:
             "models": "/v1/models",
             "health": "/health",
             "ready": "/ready",
+            "docs": "/docs",
+            "openapi": "/openapi.json",
         }
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from tricorn.gateway import managing, record, respond
+from tricorn.gateway import access, managing, record, respond
 from tricorn.gateway.ordering import ordered
+from tricorn.gateway.services import services
+from tricorn.manager.protocol import ModelInfo
 from tricorn.schemas.management import InstanceRequest
 
 bp = Blueprint("instances", __name__)
@@ -32,14 +34,27 @@ def create() -> Response:
 
 @bp.get("/instances")
 def index() -> Response:
-    return respond.json(ordered("instances.list"))
+    """Those of models that the key may use."""
+    told = ordered("instances.list")
+    if access.is_limited():
+        may_use = access.allowing(_models)
+        told = told | {"data": [one for one in told["data"] if may_use(str(one["model"]))]}
+    return respond.json(told)
 
 
 @bp.get("/instances/<instance_id>")
 def show(instance_id: str) -> Response:
-    return respond.json(ordered("instances.get", id=instance_id))
+    found = ordered("instances.get", id=instance_id)
+    access.must_use(str(found["model"]), _models)
+    return respond.json(found)
 
 
 @bp.delete("/instances/<instance_id>")
 def delete(instance_id: str) -> Response:
+    if access.is_limited():
+        show(instance_id)
     return respond.json(ordered("instances.delete", id=instance_id))
+
+
+def _models() -> list[ModelInfo]:
+    return services().everything().models

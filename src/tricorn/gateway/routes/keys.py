@@ -48,6 +48,8 @@ def change(key_id: str) -> Response:
     sent = body()
     call, _ = KeyChange.parse(sent, strict=True)
     cleared = {name for name, value in sent.items() if value is None}
+    if "name" in cleared:
+        raise InvalidRequest("Invalid value for 'name': a key has one.", param="name")
     store = services().keys
     before = store.get(key_id)
     changed = store.change(

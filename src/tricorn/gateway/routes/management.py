@@ -1,4 +1,4 @@
-"""Models: load, unload, status, retry, pull, delete; and `POST /v1/admin/reload`"""
+"""Models: load, unload, status, retry, pull, delete; `POST /v1/admin/reload`, `gateway/restart`"""
 
 from __future__ import annotations
 
@@ -119,3 +119,9 @@ def cancel_pull(name: str) -> Response:
 def reload() -> Response:
     """Read the settings and the model folders again."""
     return respond.json(ordered("reload"))
+
+
+@bp.post("/v1/admin/gateway/restart")
+def restart_gateway() -> Response:
+    """Once new processes have taken over. This one finishes what it has, this answer among it."""
+    return respond.json(ordered("gateway.restart"))

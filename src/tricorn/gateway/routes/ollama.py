@@ -11,7 +11,7 @@ from flask import Blueprint, Response
 from tricorn.chat.choice import ToolUse
 from tricorn.chat.ollama import answers
 from tricorn.chat.ollama.times import Stopwatch
-from tricorn.gateway import images, pinned, record, respond, sse
+from tricorn.gateway import access, images, pinned, record, respond, sse
 from tricorn.gateway.abilities import must_generate
 from tricorn.gateway.generation import Job
 from tricorn.gateway.incoming import parse
@@ -92,6 +92,7 @@ def load_or_unload(call: OllamaRequest, check: Callable[[Granted], None]) -> str
     """
     model = meant(call.model)
     if call.keep_alive == 0:
+        access.must_manage()
         ordered("unload", model=pinned.wanted(model))
         return "unload"
     respond.visited(model, check, call.keep_alive)

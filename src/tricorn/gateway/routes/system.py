@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 
 from tricorn import __version__
 from tricorn.errors import ManagerUnavailable
-from tricorn.gateway import respond
+from tricorn.gateway import access, respond
 from tricorn.gateway.ordering import ordered
 from tricorn.gateway.services import services
 
@@ -26,7 +26,13 @@ def status() -> Response:
     """The same, with what is loaded."""
     snapshot = services().snapshot()
     own = [model for model in snapshot.models if model.parent is None]
-    figures = ordered("system")
+    figures, default = ordered("system"), snapshot.default_model
+    if access.is_limited():
+        may_use = access.allowing(lambda: services().everything().models)
+        details = figures["details"]
+        shown = [model for model in details["models"] if may_use(model)]
+        figures = figures | {"details": details | {"models": shown}}
+        default = default if default is not None and may_use(default) else None
     return respond.json(
         {
             **figures,
@@ -34,7 +40,7 @@ def status() -> Response:
             "version": __version__,
             "ready": snapshot.ready,
             "reason": snapshot.reason,
-            "default_model": snapshot.default_model,
+            "default_model": default,
             "models": {
                 "total": len(own),
                 "unusable": sum(model.fault is not None for model in own),

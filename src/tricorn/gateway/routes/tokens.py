@@ -113,8 +113,7 @@ def tokenized(
     keep_alive_s: float | None = None,
 ) -> tuple[str, LoadedModel, Tokenized]:
     """The model's id, the model and what it makes of the prompt."""
-    facts = record.current()
-    request_id = facts.request_id
+    request_id = record.current().request_id
     answer = respond.answered(
         Ask(
             model,
@@ -125,5 +124,4 @@ def tokenized(
     )
     (tokens,) = answer.parts
     assert isinstance(tokens, Tokenized)
-    facts.prompt_tokens = len(tokens.token_ids)
     return answer.model_id, answer.model, tokens

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
 
 from tricorn.schemas.fields import (
     Boolean,
@@ -32,6 +32,17 @@ class ImageSource:
     """A data: URL or an http(s) address."""
     field: str
     """The one of the source that has it: data or url."""
+
+
+class Base64Source(BaseModel):
+    type: Literal["base64"]
+    media_type: Literal["image/jpeg", "image/png", "image/gif", "image/webp"]
+    data: str
+
+
+class UrlSource(BaseModel):
+    type: Literal["url"]
+    url: str
 
 
 def _image_source(value: object) -> ImageSource:
@@ -70,7 +81,10 @@ class TextBlock(_Block):
 
 class ImageBlock(_Block):
     type: Literal["image"]
-    source: Annotated[ImageSource, BeforeValidator(_image_source)]
+    source: Annotated[
+        ImageSource,
+        BeforeValidator(_image_source, json_schema_input_type=Base64Source | UrlSource),
+    ]
 
 
 class ThinkingBlock(_Block):
@@ -155,7 +169,10 @@ ResultBlock = Annotated[
 class ToolResultBlock(_Block):
     type: Literal["tool_result"]
     tool_use_id: String
-    content: Annotated[list[ResultBlock], BeforeValidator(_blocks)] = []
+    content: Annotated[
+        list[ResultBlock],
+        BeforeValidator(_blocks, json_schema_input_type=str | list[ResultBlock]),
+    ] = []
     is_error: Boolean = False
 
     def unknown(self) -> list[str]:
@@ -183,9 +200,17 @@ AssistantBlock = Annotated[
 ]
 SystemBlock = Annotated[TextBlock, BeforeValidator(_one_of("text"))]
 
-UserContent = Annotated[list[UserBlock], BeforeValidator(_some_blocks)]
-AssistantContent = Annotated[list[AssistantBlock], BeforeValidator(_blocks)]
-SystemContent = Annotated[list[SystemBlock], BeforeValidator(_blocks)]
+UserContent = Annotated[
+    list[UserBlock],
+    BeforeValidator(_some_blocks, json_schema_input_type=str | list[UserBlock]),
+]
+AssistantContent = Annotated[
+    list[AssistantBlock],
+    BeforeValidator(_blocks, json_schema_input_type=str | list[AssistantBlock]),
+]
+SystemContent = Annotated[
+    list[SystemBlock], BeforeValidator(_blocks, json_schema_input_type=str | list[SystemBlock])
+]
 
 
 def unknown_of(items: Sequence[Any], where: str) -> list[str]:

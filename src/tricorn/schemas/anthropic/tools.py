@@ -6,9 +6,10 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from tricorn.chat.tools.rules import ToolRules
+from tricorn.schemas.constraints import tool_schema
 from tricorn.schemas.fields import (
     Boolean,
     JsonObject,
@@ -63,7 +64,7 @@ class Tool(OpenObject):
     type: Annotated[str, BeforeValidator(_custom_only)] = "custom"
     name: String = Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")
     description: String | None = None
-    input_schema: Annotated[JsonObject, BeforeValidator(_input_schema)]
+    input_schema: Annotated[JsonObject, BeforeValidator(_input_schema), AfterValidator(tool_schema)]
     strict: Boolean = False
     """Calls are held to the schema even where the model chooses to call."""
     input_examples: list[JsonObject] = []

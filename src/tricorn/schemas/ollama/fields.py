@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator
 
@@ -33,5 +33,11 @@ def _format(value: object) -> Constraint | None:
     return Constraint("json_schema", schema_text(value), "format")
 
 
-Think = Annotated[bool | str, PlainValidator(_think)]
-Format = Annotated[Constraint | None, PlainValidator(_format)]
+Think = Annotated[
+    bool | str,
+    PlainValidator(_think, json_schema_input_type=bool | Literal["low", "medium", "high", "max"]),
+]
+Format = Annotated[
+    Constraint | None,
+    PlainValidator(_format, json_schema_input_type=Literal["json", ""] | dict[str, Any]),
+]

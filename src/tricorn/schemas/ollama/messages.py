@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -48,7 +48,12 @@ class ToolCall(OpenObject):
 
 
 class Message(OpenObject):
-    role: Annotated[str, BeforeValidator(_role)]
+    role: Annotated[
+        str,
+        BeforeValidator(
+            _role, json_schema_input_type=Literal["system", "user", "assistant", "tool"]
+        ),
+    ]
     content: String = ""
     thinking: String | None = None
     images: list[String] = []

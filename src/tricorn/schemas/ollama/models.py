@@ -21,7 +21,9 @@ def _some_or_none(value: object) -> object:
 
 
 class OllamaEmbed(OllamaRequest):
-    input: Annotated[Texts | None, BeforeValidator(_some_or_none)] = None
+    input: Annotated[
+        Texts | None, BeforeValidator(_some_or_none, json_schema_input_type=str | list[str])
+    ] = None
     """Nothing, an empty string or an empty array: the model is to be loaded."""
     truncate: Annotated[Boolean, NoEffect()] = True
     """A hint: a text that does not fit is refused either way."""

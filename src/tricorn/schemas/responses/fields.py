@@ -103,7 +103,11 @@ class ResponsesStreamOptions(OpenObject):
     """A hint: padding against eavesdroppers on the stream is never sent."""
 
 
-Input = Annotated[list[InputItem], BeforeValidator(_input), IN_INPUT]
+Input = Annotated[
+    list[InputItem],
+    BeforeValidator(_input, json_schema_input_type=str | list[InputItem]),
+    IN_INPUT,
+]
 Metadata = Annotated[dict[str, str], BeforeValidator(_metadata), NoEffect()]
 Include = Annotated[list[str], BeforeValidator(_include), IN_INCLUDE]
 Moved = Annotated[

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from tricorn.schemas.fields import bad_value, inside, unsupported, wrong_type
@@ -21,6 +21,22 @@ _TEXTS = {
 _FOREIGN = {"input_file", "input_audio", "computer_screenshot"}
 
 Parts = list[str | ImageUrl]
+
+
+class TextPart(BaseModel):
+    type: Literal["input_text", "output_text", "reasoning_text", "summary_text"]
+    text: str
+
+
+class RefusalPart(BaseModel):
+    type: Literal["refusal"]
+    refusal: str
+
+
+class ImagePart(BaseModel):
+    type: Literal["input_image"]
+    image_url: str
+    detail: Literal["auto", "low", "high", "original"] | None = None
 
 
 def _parts(value: object) -> Parts:
@@ -79,8 +95,13 @@ def _image(part: dict[str, Any]) -> ImageUrl:
     return ImageUrl(url)
 
 
-Content = Annotated[Parts, BeforeValidator(_parts)]
-TextContent = Annotated[Parts, BeforeValidator(_texts)]
+Content = Annotated[
+    Parts,
+    BeforeValidator(_parts, json_schema_input_type=str | list[TextPart | RefusalPart | ImagePart]),
+]
+TextContent = Annotated[
+    Parts, BeforeValidator(_texts, json_schema_input_type=str | list[TextPart | RefusalPart])
+]
 
 
 def text_of(parts: Parts) -> str:

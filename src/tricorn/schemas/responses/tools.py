@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from tricorn.schemas.fields import bad_value, inside, unsupported, wrong_type
-from tricorn.schemas.tools import MAX_TOOLS, Function, ToolChoice
+from tricorn.schemas.tools import MAX_TOOLS, Function, Mode, ToolChoice
 
 MODES = ("none", "auto", "required")
 
@@ -35,6 +35,17 @@ class ResponsesTool(Function):
             "parameters": self.parameters,
             "strict": self.strict,
         }
+
+
+class NamedTool(BaseModel):
+    type: Literal["function"]
+    name: str
+
+
+class AllowedTools(BaseModel):
+    type: Literal["allowed_tools"]
+    mode: Literal["auto", "required"] = "auto"
+    tools: list[NamedTool]
 
 
 def _check_type(kind: object) -> None:
@@ -85,4 +96,7 @@ def listed_choice(choice: ToolChoice | None) -> str | dict[str, Any]:
 
 
 ResponsesTools = Annotated[list[ResponsesTool], Field(max_length=MAX_TOOLS)]
-ResponsesChoice = Annotated[ToolChoice, BeforeValidator(_choice)]
+ResponsesChoice = Annotated[
+    ToolChoice,
+    BeforeValidator(_choice, json_schema_input_type=Mode | NamedTool | AllowedTools),
+]
