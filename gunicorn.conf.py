@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-from tricorn.gateway.gunicorn_conf import *  # noqa: F403 (gunicorn reads this module's names)
+from tricorn.gateway.http.gunicorn_conf import *  # noqa: F403 (gunicorn reads this module's names)

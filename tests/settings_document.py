@@ -1,5 +1,5 @@
 """The tables of docs/configuration.md: every setting with its type, its default and its meaning, as
-the docstrings in `tricorn.config` and `tricorn.model_settings` have it."""
+the docstrings in `tricorn.settings.config` and `tricorn.settings.model_settings` have it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tricorn.config import Settings
-from tricorn.model_settings import ModelDefaults, ModelSettings
-from tricorn.settings_file import SECTIONS
+from tricorn.settings.config import Settings
+from tricorn.settings.file import SECTIONS
+from tricorn.settings.model_settings import ModelDefaults, ModelSettings
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "configuration.md"
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"

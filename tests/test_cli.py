@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 from tests.manager.model_folders import put_folder
 
-from tricorn import __version__, cli, default_model, installer
-from tricorn.config import ModelSettings, Settings
+from tricorn import __version__, cli
 from tricorn.doctor import runner
-from tricorn.engine_installs import Machine
 from tricorn.errors import StartupError
 from tricorn.hardware import facts
 from tricorn.hardware.facts import Facts
-from tricorn.install_faults import InstallError
-from tricorn.manager import listening, service
+from tricorn.installing import default_model, installer
+from tricorn.installing.engine_installs import Machine
+from tricorn.installing.install_faults import InstallError
+from tricorn.manager import service
+from tricorn.manager.lifecycle import listening
 from tricorn.place import Place
+from tricorn.settings.config import ModelSettings, Settings
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from tricorn import cli
-from tricorn.config import Settings
+from tricorn.settings.config import Settings
 
 
 @pytest.fixture(autouse=True)

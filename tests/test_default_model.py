@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import default_model, long_commands, package_tools
-from tricorn.config import ModelSettings, Settings
-from tricorn.default_model import ShippedModel
-from tricorn.install_faults import InstallError
+from tricorn.installing import default_model, long_commands, package_tools
+from tricorn.installing.default_model import ShippedModel
+from tricorn.installing.install_faults import InstallError
+from tricorn.settings.config import ModelSettings, Settings
 
 WEIGHTS = b"GGUF" + bytes(range(256)) * 100
 MODEL = ShippedModel(

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import engine_commands, environments, installed_packages, installer
-from tricorn.engine_installs import Machine
-from tricorn.environment_state import MARKER, Environment, wanted_stamp
-from tricorn.install_faults import InstallError
+from tricorn.commands import engines as engine_commands
+from tricorn.installing import environments, installed_packages, installer
+from tricorn.installing.engine_installs import Machine
+from tricorn.installing.environment_state import MARKER, Environment, wanted_stamp
+from tricorn.installing.install_faults import InstallError
 from tricorn.place import Place
 
 LINUX = Machine("linux", "x86_64", glibc=(2, 39))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from tricorn.config import Settings
 from tricorn.engines.llamacpp import options as llamacpp
-from tricorn.settings_loading import load_settings
+from tricorn.settings.config import Settings
+from tricorn.settings.loading import load_settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 EXAMPLE = PROJECT / ".env.example"

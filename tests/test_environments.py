@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import (
+from tricorn.installing import (
     environment_state,
     environments,
     file_lock,
@@ -21,8 +21,8 @@ from tricorn import (
     package_tools,
     prerequisites,
 )
-from tricorn.environment_state import MARKER, Environment, is_whole
-from tricorn.install_faults import InstallError
+from tricorn.installing.environment_state import MARKER, Environment, is_whole
+from tricorn.installing.install_faults import InstallError
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tricorn import cli
-from tricorn.server_client import ServerClient, ServerRefused
+from tricorn.commands.server_client import ServerClient, ServerRefused
 
 TOLD = {
     "object": "gateway.restart",

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.hidden_flags`, and that the commands use it."""
+"""Tests of `tricorn.settings.hidden_flags`, and that the commands use it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tricorn import cli, launch
-from tricorn.hidden_flags import hide
+from tricorn.settings.hidden_flags import hide
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import installed_packages
+from tricorn.installing import installed_packages
 
 
 @pytest.fixture

@@ -9,13 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import environment_state, environments, installer
-from tricorn.config import Settings
-from tricorn.engine_installs import ENGINES, PYTORCH_CPU_INDEX, Machine, flavour_for, impossible
-from tricorn.environment_state import MARKER, Environment
 from tricorn.errors import StartupError
 from tricorn.hardware import facts
-from tricorn.install_faults import InstallError
+from tricorn.installing import environment_state, environments, installer
+from tricorn.installing.engine_installs import (
+    ENGINES,
+    PYTORCH_CPU_INDEX,
+    Machine,
+    flavour_for,
+    impossible,
+)
+from tricorn.installing.environment_state import MARKER, Environment
+from tricorn.installing.install_faults import InstallError
+from tricorn.settings.config import Settings
 
 LINUX = Machine("linux", "x86_64", glibc=(2, 39))
 CUDA = replace(LINUX, nvidia=True)

@@ -11,8 +11,8 @@ import pytest
 from tricorn import cli
 from tricorn.access import secret
 from tricorn.access.terms import Terms
-from tricorn.config import Settings
-from tricorn.server_client import KEY, key_for
+from tricorn.commands.server_client import KEY, key_for
+from tricorn.settings.config import Settings
 from tricorn.storage.keys import KeyStore, UsageRow, day
 
 

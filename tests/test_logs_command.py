@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import logs_command
 from tricorn.cli import build_parser
+from tricorn.commands import logs as logs_command
 from tricorn.errors import StartupError
 from tricorn.log_files import reading
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import long_commands
+from tricorn.installing import long_commands
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 

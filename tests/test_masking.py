@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tricorn.masking import MASK, shown
-from tricorn.model_settings import ModelDefaults
+from tricorn.settings.masking import MASK, shown
+from tricorn.settings.model_settings import ModelDefaults
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tricorn.engines.spec import Binding, EngineOptions
-from tricorn.model_settings import ModelDefaults, ModelSettings, numbers
+from tricorn.settings.model_settings import ModelDefaults, ModelSettings, numbers
 
 
 def settings(**given: Any) -> ModelSettings:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tricorn import cli
+from tricorn.commands.model_tables import table
+from tricorn.commands.server_client import ServerClient
 from tricorn.errors import TricornError
-from tricorn.model_tables import table
-from tricorn.server_client import ServerClient
 
 STATUS = {
     "id": "org/a:Q4",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import package_tools
+from tricorn.installing import package_tools
 
 
 def test_pip_settings_are_read_from_its_listing() -> None:

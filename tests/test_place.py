@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tricorn.config import Settings
 from tricorn.place import Place, from_environment, from_settings
+from tricorn.settings.config import Settings
 
 
 def test_the_defaults_are_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ from tests.hub.lookalike import LookAlike, lookalike
 from tests.manager.harness import SOURCE
 from tests.model_facts.gguf_files import gguf
 
-from tricorn.config import Settings
 from tricorn.hardware.choice import Choice
-from tricorn.manager.catalog import Catalog
+from tricorn.manager.catalog.catalog import Catalog
+from tricorn.settings.config import Settings
 
 BIG = bytes(range(256)) * 400
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tricorn.quantities import FOREVER, amount_of, memory_amount, seconds
+from tricorn.settings.quantities import FOREVER, amount_of, memory_amount, seconds
 
 
 @pytest.mark.parametrize(

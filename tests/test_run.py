@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import default_model, engine_commands, environments, installer, launch
+from tricorn import launch
+from tricorn.commands import engines as engine_commands
 from tricorn.doctor import command as doctor
-from tricorn.engine_installs import Machine
-from tricorn.environment_state import Environment
-from tricorn.install_faults import InstallError
+from tricorn.installing import default_model, environments, installer
+from tricorn.installing.engine_installs import Machine
+from tricorn.installing.environment_state import Environment
+from tricorn.installing.install_faults import InstallError
 
 PROJECT = Path(__file__).resolve().parents[1]
 SOURCE = PROJECT / "src" / "tricorn"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tricorn import secret_variables
 from tricorn.engines.spec import Binding
-from tricorn.manager import process_binding
+from tricorn.manager.replicas import process_binding
+from tricorn.settings import secret_variables
 
 SECRETS = {"API_KEYS": "k", "JWT_SECRET": "j", "TRICORN_API_KEY": "t", "HF_TOKEN": "h"}
 SECRETS |= {"OTEL_EXPORTER_OTLP_HEADERS": "x-key=c", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "x-key=c"}

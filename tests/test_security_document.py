@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tricorn.config import Settings
+from tricorn.settings.config import Settings
 
 PROJECT = Path(__file__).parents[1]
 TEXT = (PROJECT / "docs" / "security.md").read_text(encoding="utf-8")

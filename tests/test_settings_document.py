@@ -9,8 +9,8 @@ import os
 
 from tests import settings_document
 
-from tricorn.config import Settings
-from tricorn.settings_file import SECTIONS
+from tricorn.settings.config import Settings
+from tricorn.settings.file import SECTIONS
 
 
 def test_the_document_is_current() -> None:

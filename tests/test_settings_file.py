@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import settings_file
 from tricorn.errors import StartupError
+from tricorn.settings import file as settings_file
 
 
 def test_sections_group_flat_names() -> None:

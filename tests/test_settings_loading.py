@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tricorn.config import Settings
 from tricorn.errors import StartupError
-from tricorn.settings_loading import from_json, load, load_settings
+from tricorn.settings.config import Settings
+from tricorn.settings.loading import from_json, load, load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from tricorn.terminal_bar import Bar, amount, drawn, size
+from tricorn.commands.terminal_bar import Bar, amount, drawn, size
 
 
 class Terminal(io.StringIO):

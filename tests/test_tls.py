@@ -9,8 +9,8 @@ import pytest
 from tests.gateway.certificates import lock, make, needs_openssl
 
 from tricorn import cli, tls
-from tricorn.config import Settings
 from tricorn.errors import StartupError
+from tricorn.settings.config import Settings
 
 pytestmark = needs_openssl
 

@@ -11,29 +11,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tricorn import (
-    __version__,
-    config_command,
-    default_model,
-    engine_commands,
-    gateway_command,
-    installer,
-    keys_command,
-    logs,
-    logs_command,
-    models_command,
-    pull_command,
-    tls,
-    usage_command,
-)
-from tricorn.config import ModelSettings, Settings
+from tricorn import __version__, logs, tls
+from tricorn.commands import config as config_command
+from tricorn.commands import engines as engine_commands
+from tricorn.commands import gateway as gateway_command
+from tricorn.commands import keys as keys_command
+from tricorn.commands import logs as logs_command
+from tricorn.commands import models as models_command
+from tricorn.commands import pull as pull_command
+from tricorn.commands import usage as usage_command
 from tricorn.doctor import command as doctor
 from tricorn.errors import StartupError, TricornError
-from tricorn.hidden_flags import OF_COMMANDS, VARIABLE, hide
-from tricorn.install_faults import InstallError
-from tricorn.manager import gguf_names, hf_folder
+from tricorn.installing import default_model, installer
+from tricorn.installing.install_faults import InstallError
+from tricorn.manager.catalog import gguf_names, hf_folder
 from tricorn.place import from_settings
-from tricorn.settings_loading import Loaded, load, load_settings
+from tricorn.settings.config import ModelSettings, Settings
+from tricorn.settings.hidden_flags import OF_COMMANDS, VARIABLE, hide
+from tricorn.settings.loading import Loaded, load, load_settings
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -146,7 +141,7 @@ def serve(arguments: argparse.Namespace) -> int:
     # Imported here: `--version` and a wrong flag answer at once.
     from tricorn.doctor import runner as checks
     from tricorn.manager import service
-    from tricorn.manager.listening import check_port
+    from tricorn.manager.lifecycle.listening import check_port
 
     read_settings = functools.partial(loaded, arguments)
     first = read_settings()
@@ -232,8 +227,8 @@ def first_engine(settings: Settings) -> str:
     """The engine of the model that is loaded at start; StartupError where that cannot be served."""
     from tricorn.hardware import facts
     from tricorn.hardware.choice import choose_engine
-    from tricorn.manager.catalog import Catalog
-    from tricorn.manager.default_choice import pick_default
+    from tricorn.manager.catalog.catalog import Catalog
+    from tricorn.manager.catalog.default_choice import pick_default
 
     machine = facts.detect(engines_dir=settings.engines_dir)
     specs = Catalog(settings, functools.partial(choose_engine, machine), machine).scan()

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import sys
 
+from tricorn.commands.server_client import connect
 from tricorn.errors import TricornError
-from tricorn.server_client import connect
-from tricorn.settings_loading import load_settings
+from tricorn.settings.loading import load_settings
 
 
 def main() -> int:

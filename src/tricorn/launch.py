@@ -14,12 +14,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tricorn import default_model, engine_commands, environments, installer
+from tricorn.commands import engines as engine_commands
 from tricorn.doctor import command as doctor
-from tricorn.environment_state import Environment, is_whole
-from tricorn.hidden_flags import API_KEY, OF_COMMANDS, hide
-from tricorn.install_faults import InstallError
+from tricorn.installing import default_model, environments, installer
+from tricorn.installing.environment_state import Environment, is_whole
+from tricorn.installing.install_faults import InstallError
 from tricorn.place import from_environment
+from tricorn.settings.hidden_flags import API_KEY, OF_COMMANDS, hide
 from tricorn.tracing.wanted import wanted
 
 NOT_ON_WINDOWS = (

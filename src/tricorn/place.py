@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tricorn.config import Settings
+    from tricorn.settings.config import Settings
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The source folder; without `run.py` and `requirements/` where Tricorn is an installed package."""

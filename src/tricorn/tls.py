@@ -6,8 +6,8 @@ import re
 import ssl
 from pathlib import Path
 
-from tricorn.config import Settings
 from tricorn.errors import StartupError
+from tricorn.settings.config import Settings
 
 _CERTIFICATE = re.compile(
     "-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL | re.ASCII

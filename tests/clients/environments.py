@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tricorn import environments
-from tricorn.environment_state import Environment
+from tricorn.installing import environments
+from tricorn.installing.environment_state import Environment
 
 PROJECT = Path(__file__).parents[2]
 OWN = {"llamaindex": "llamaindex"}

@@ -11,8 +11,8 @@ from tests.clients import environments, models
 from tests.clients.conftest import CLIENT_S, FOREIGN, HERE
 from tests.e2e.server import Server
 
-from tricorn import package_tools
-from tricorn.install_faults import InstallError
+from tricorn.installing import package_tools
+from tricorn.installing.install_faults import InstallError
 
 CONFIGURATION = HERE / "foreign.ini"
 

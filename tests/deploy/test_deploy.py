@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from tricorn import healthcheck
-from tricorn.config import Settings
-from tricorn.engine_installs import ENGINES
 from tricorn.errors import BodyTooLarge, ManagerUnavailable
+from tricorn.installing.engine_installs import ENGINES
 from tricorn.launch import parse
+from tricorn.settings.config import Settings
 
 PROJECT = Path(__file__).parents[2]
 DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}

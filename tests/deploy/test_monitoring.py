@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tricorn.access.permissions import PERMISSIONS
-from tricorn.config import Settings
+from tricorn.settings.config import Settings
 
 PROJECT = Path(__file__).parents[2]
 DEPLOY = PROJECT / "deploy"

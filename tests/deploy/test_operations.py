@@ -11,9 +11,9 @@ import pytest
 
 from tricorn import errors, launch
 from tricorn.cli import build_parser
-from tricorn.config import Settings
 from tricorn.gateway.app import create_app
-from tricorn.model_settings import ModelSettings
+from tricorn.settings.config import Settings
+from tricorn.settings.model_settings import ModelSettings
 
 PROJECT = Path(__file__).parents[2]
 RUNBOOK = (PROJECT / "docs" / "operations.md").read_text()

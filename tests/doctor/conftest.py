@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tricorn.config import Settings
 from tricorn.place import Place, from_settings
+from tricorn.settings.config import Settings
 
 
 @pytest.fixture

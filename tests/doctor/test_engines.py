@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tricorn import engine_commands, installer
+from tricorn.commands import engines as engine_commands
 from tricorn.doctor import engines, generation, models
 from tricorn.doctor.check import Check
-from tricorn.engine_installs import Machine
 from tricorn.engines.spec import ModelSpec
-from tricorn.environment_state import MARKER
 from tricorn.errors import ModelLoadFailed
 from tricorn.hardware.facts import Facts
+from tricorn.installing import installer
+from tricorn.installing.engine_installs import Machine
+from tricorn.installing.environment_state import MARKER
 from tricorn.place import Place
 
 LINUX = Facts(os="linux", arch="x86_64", simd=("avx2",), memory_total=2**34)

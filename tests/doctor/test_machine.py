@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from tricorn import installer, prerequisites
 from tricorn.doctor import machine
 from tricorn.doctor.check import Check
 from tricorn.hardware.facts import Facts
+from tricorn.installing import installer, prerequisites
 from tricorn.place import Place
 
 GB = 10**9

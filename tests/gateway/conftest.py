@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 from tests.gateway.engines import FakeManager, ScriptedWorker
 
-from tricorn.config import Settings
 from tricorn.gateway.app import create_app
+from tricorn.settings.config import Settings
 
 MODELS: dict[str, dict[str, Any]] = {
     "echo": {},

@@ -11,8 +11,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tricorn.config import Settings
 from tricorn.manager import protocol
+from tricorn.settings.config import Settings
 from tricorn.wire import FrameReader, pack
 
 

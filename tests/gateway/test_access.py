@@ -19,7 +19,7 @@ from tricorn.access.throttle import FAILURES_PER_MINUTE
 from tricorn.chat.chat_completion import ChatCompletion
 from tricorn.chat.reasoning import FIELDS
 from tricorn.errors import ModelNotFound, RateLimitExceeded
-from tricorn.gateway import requirements
+from tricorn.gateway.guard import requirements
 from tricorn.gateway.routes import chat
 from tricorn.gateway.services import EXTENSION, Services
 from tricorn.manager import protocol as control

@@ -12,7 +12,7 @@ from tests.gateway.engines import SECRET, FakeManager, ScriptedWorker
 
 from tricorn.engines.request import SamplingParams
 from tricorn.engines.spec import Adapter
-from tricorn.gateway.generation import Generation, Job, Leased
+from tricorn.gateway.requests.generation import Generation, Job, Leased
 from tricorn.gateway.services import EXTENSION
 from tricorn.manager.protocol import Granted, ModelInfo, Snapshot
 from tricorn.worker.protocol import TextPrompt

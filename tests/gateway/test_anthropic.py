@@ -16,10 +16,10 @@ from flask import Flask
 from tests import images
 from tests.gateway.engines import FakeManager, ScriptedWorker
 
-from tricorn.config import Settings
 from tricorn.engines.request import TokenDelta
 from tricorn.errors import EngineGenerateError, Overloaded
 from tricorn.gateway.app import create_app
+from tricorn.settings.config import Settings
 from tricorn.worker.protocol import Delta, Failed, Finished, Started
 
 MESSAGES = "/v1/messages?beta=true"

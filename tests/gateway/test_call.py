@@ -13,8 +13,8 @@ from tests.gateway.test_generation import OneWorker
 
 from tricorn.engines.spec import EngineCapabilities, LoadedModel
 from tricorn.errors import EngineLost, InvalidRequest, UnsupportedParameter
-from tricorn.gateway.abilities import must_embed
-from tricorn.gateway.call import Ask, Call
+from tricorn.gateway.requests.abilities import must_embed
+from tricorn.gateway.requests.call import Ask, Call
 from tricorn.gateway.services import EXTENSION, Services
 from tricorn.worker.protocol import Detokenize, Detokenized, Embed, Failed, Finished, Vectors
 

@@ -16,9 +16,9 @@ from openai.types.responses import response_create_params as responses
 from tests.gateway.engines import FakeManager
 from tests.gateway.parameter_examples import BASE, EXAMPLES, WITH, WITHIN, Fields
 
-from tricorn.config import Settings
 from tricorn.gateway.app import create_app
 from tricorn.schemas.endpoints import ENDPOINTS
+from tricorn.settings.config import Settings
 
 OPENAI: dict[str, tuple[type, ...]] = {
     "/v1/chat/completions": (chat.CompletionCreateParamsBase, chat.CompletionCreateParamsStreaming),

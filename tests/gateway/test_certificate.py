@@ -19,11 +19,11 @@ from tests.gateway.test_gunicorn import MESSAGES, Gunicorn
 from tests.polling import wait_until
 
 from tricorn import healthcheck, tls
-from tricorn.config import Settings
+from tricorn.commands.server_client import ServerUnreachable, connect
 from tricorn.engines.request import TokenDelta
-from tricorn.gateway.certificate import Certificate
-from tricorn.gateway.patience import Patience
-from tricorn.server_client import ServerUnreachable, connect
+from tricorn.gateway.http.certificate import Certificate
+from tricorn.gateway.http.patience import Patience
+from tricorn.settings.config import Settings
 from tricorn.worker.protocol import Delta, Finished, Started
 
 pytestmark = needs_openssl

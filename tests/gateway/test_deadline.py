@@ -1,4 +1,4 @@
-"""Tests of `tricorn.gateway.deadline`, and of requests that take too long."""
+"""Tests of `tricorn.gateway.requests.deadline`, and of requests that take too long."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flask import Flask
 from tests.gateway.engines import FakeManager
 
 from tricorn.errors import InvalidRequest
-from tricorn.gateway.deadline import HEADER, LATE, Deadlines, seconds
+from tricorn.gateway.requests.deadline import HEADER, LATE, Deadlines, seconds
 
 CHAT = "/v1/chat/completions"
 ENDLESS: dict[str, Any] = {"model": "endless", "messages": [{"role": "user", "content": "Hi"}]}

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tricorn.gateway import disconnect
-from tricorn.gateway.disconnect import GONE, Watcher
+from tricorn.gateway.http import disconnect
+from tricorn.gateway.http.disconnect import GONE, Watcher
 
 WAYS: list[Callable[[], Watcher]] = [disconnect.PeekWatcher]
 if hasattr(select, "epoll"):

@@ -1,11 +1,11 @@
-"""Tests of `tricorn.gateway.estimate`."""
+"""Tests of `tricorn.gateway.guard.estimate`."""
 
 from __future__ import annotations
 
 import pytest
 
 from tricorn.engines.request import ChatPrompt, Image, SamplingParams
-from tricorn.gateway.estimate import ANSWER_TOKENS, IMAGE_TOKENS, of_pairs, of_prompt, reserve
+from tricorn.gateway.guard.estimate import ANSWER_TOKENS, IMAGE_TOKENS, of_pairs, of_prompt, reserve
 from tricorn.worker.protocol import FillPrompt, Prompt, TextPrompt, TokenPrompt
 
 

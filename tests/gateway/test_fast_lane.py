@@ -1,4 +1,4 @@
-"""Tests of `tricorn.gateway.fast_lane`."""
+"""Tests of `tricorn.gateway.requests.fast_lane`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if os.name != "posix":
 import gevent.socket
 
 from tricorn.engines.request import TokenDelta
-from tricorn.gateway.errors import ClientGone
-from tricorn.gateway.fast_lane import Broken, FastLane, Unsent, socket_for
-from tricorn.gateway.heartbeat import Pulse
-from tricorn.gateway.patience import Patience
-from tricorn.gateway.quick_socket import quick
+from tricorn.gateway.answers.errors import ClientGone
+from tricorn.gateway.http.heartbeat import Pulse
+from tricorn.gateway.http.patience import Patience
+from tricorn.gateway.http.quick_socket import quick
+from tricorn.gateway.requests.fast_lane import Broken, FastLane, Unsent, socket_for
 from tricorn.worker.protocol import Delta
 
 Pair = tuple[Any, Any]

@@ -19,10 +19,10 @@ import gevent.queue
 import gevent.socket
 from tests.gateway.test_fast_lane import delta, made
 
-from tricorn.gateway.fast_lane import FastLane, Unsent
-from tricorn.gateway.heartbeat import Pulse
-from tricorn.gateway.patience import Patience
-from tricorn.gateway.quick_socket import quick
+from tricorn.gateway.http.heartbeat import Pulse
+from tricorn.gateway.http.patience import Patience
+from tricorn.gateway.http.quick_socket import quick
+from tricorn.gateway.requests.fast_lane import FastLane, Unsent
 from tricorn.worker.protocol import Delta
 
 END = object()

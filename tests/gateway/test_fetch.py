@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from tests.images import png
 
-from tricorn.config import Settings
 from tricorn.errors import InvalidRequest
-from tricorn.gateway import fetch, images
-from tricorn.gateway.fetch import Fetch, FetchError, fetch_all, is_public
+from tricorn.gateway.requests import fetch, images
+from tricorn.gateway.requests.fetch import Fetch, FetchError, fetch_all, is_public
+from tricorn.settings.config import Settings
 
 LIMIT = 10_000
 

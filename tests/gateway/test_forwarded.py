@@ -1,4 +1,4 @@
-"""Tests of `tricorn.gateway.forwarded`."""
+"""Tests of `tricorn.gateway.http.forwarded`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from flask import Flask, request
 from pydantic import ValidationError
 
-from tricorn.config import Settings
-from tricorn.gateway import forwarded
-from tricorn.gateway.forwarded import Said, Trusted, parse
+from tricorn.gateway.http import forwarded
+from tricorn.gateway.http.forwarded import Said, Trusted, parse
+from tricorn.settings.config import Settings
 
 PEER = ipaddress.ip_address("10.0.0.1")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.gateway.test_sse import AWKWARD, TEXTS
 
 from tricorn.errors import EngineLost, TricornError
-from tricorn.gateway import sse
+from tricorn.gateway.answers import sse
 from tricorn.manager.protocol import Progress
 
 SENTENCES = TEXTS.map("".join)

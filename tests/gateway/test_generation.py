@@ -15,8 +15,8 @@ from tests.gateway.engines import FakeManager, ScriptedWorker
 
 from tricorn.engines.request import SamplingParams, TokenDelta
 from tricorn.errors import EngineGenerateError, EngineLost, InvalidRequest, ManagerUnavailable
-from tricorn.gateway.errors import ClientGone
-from tricorn.gateway.generation import Ended, Generation, Grown, Job, Leased, PromptTaken
+from tricorn.gateway.answers.errors import ClientGone
+from tricorn.gateway.requests.generation import Ended, Generation, Grown, Job, Leased, PromptTaken
 from tricorn.gateway.services import EXTENSION, Services
 from tricorn.worker.protocol import Delta, Failed, Finished, Started, TextPrompt
 

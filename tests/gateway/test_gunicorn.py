@@ -20,9 +20,9 @@ from tests.gateway.control_server import ControlServer, free_port, root
 from tests.gateway.engines import ScriptedWorker
 from tests.polling import wait_until
 
-from tricorn.config import Settings
 from tricorn.engines.request import TokenDelta
-from tricorn.gateway import instance
+from tricorn.gateway.http import instance
+from tricorn.settings.config import Settings
 from tricorn.worker.protocol import Delta, Finished, Started
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="gunicorn needs POSIX")

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.gateway.gunicorn_log`."""
+"""Tests of `tricorn.gateway.http.gunicorn_log`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if os.name != "posix":
 
 from gunicorn.http.errors import NoMoreData
 
-from tricorn.gateway.gunicorn_log import _text
+from tricorn.gateway.http.gunicorn_log import _text
 
 
 def test_what_clients_have_sent_is_not_shown() -> None:

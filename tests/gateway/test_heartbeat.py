@@ -1,4 +1,4 @@
-"""Tests of `tricorn.gateway.heartbeat`."""
+"""Tests of `tricorn.gateway.http.heartbeat`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from tricorn.gateway.heartbeat import SILENCE, Heartbeat, Pulse
+from tricorn.gateway.http.heartbeat import SILENCE, Heartbeat, Pulse
 
 WAIT_S = 5.0
 

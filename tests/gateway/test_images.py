@@ -14,10 +14,10 @@ from tests.gateway.conftest import sdk_for
 from tests.gateway.engines import FakeManager
 from tests.images import data_url, part, png
 
-from tricorn.config import Settings
 from tricorn.engines.request import Image
 from tricorn.errors import InvalidRequest, UnsupportedParameter
-from tricorn.gateway import images
+from tricorn.gateway.requests import images
+from tricorn.settings.config import Settings
 
 URL = "messages[1].content[0].image_url.url"
 

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.gateway.inflate`, and of requests with compressed bodies."""
+"""Tests of `tricorn.gateway.requests.inflate`, and of requests with compressed bodies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 
 from tricorn.errors import InvalidRequest
-from tricorn.gateway.inflate import TooMuch, inflated
+from tricorn.gateway.requests.inflate import TooMuch, inflated
 
 CHAT = "/v1/chat/completions"
 BODY: dict[str, Any] = {"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}

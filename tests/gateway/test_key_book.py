@@ -1,4 +1,4 @@
-"""Tests of `tricorn.gateway.key_book`."""
+"""Tests of `tricorn.gateway.guard.key_book`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from tests.access.clock import Clock
 
 from tricorn.access.terms import Terms
-from tricorn.gateway.key_book import FRESH_S, KeyBook
+from tricorn.gateway.guard.key_book import FRESH_S, KeyBook
 from tricorn.storage.keys import KeyStore
 
 

@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-from tricorn.gateway import instance
-from tricorn.gateway.lifeline import Watch
+from tricorn.gateway.http import instance
+from tricorn.gateway.http.lifeline import Watch
 
 
 def test_gone_after_the_patience() -> None:

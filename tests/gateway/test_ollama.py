@@ -14,14 +14,15 @@ from tests.gateway.engines import FakeManager, ScriptedWorker
 from tests.gateway.test_tools import NOW, OSLO, THINKING, TIME, WEATHER
 from tests.images import png
 
-from tricorn.config import Settings
 from tricorn.engines.request import TokenDelta
 from tricorn.engines.spec import Adapter
 from tricorn.errors import Conflict, EngineGenerateError
-from tricorn.gateway import ollama_shapes, sse
+from tricorn.gateway.answers import sse
 from tricorn.gateway.app import create_app
-from tricorn.gateway.ollama_names import listed, resolve
+from tricorn.gateway.ollama import shapes as ollama_shapes
+from tricorn.gateway.ollama.names import listed, resolve
 from tricorn.manager.protocol import ModelInfo
+from tricorn.settings.config import Settings
 from tricorn.worker import protocol as data
 
 USER: Any = [{"role": "user", "content": "Hi"}]

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.gateway.open_files`, and of a gateway that may open few."""
+"""Tests of `tricorn.gateway.http.open_files`, and of a gateway that may open few."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.gateway.control_server import ControlServer, free_port
 from tests.gateway.engines import ScriptedWorker
 from tests.gateway.test_gunicorn import Gunicorn
 
-from tricorn.config import Settings
-from tricorn.gateway import open_files
+from tricorn.gateway.http import open_files
+from tricorn.settings.config import Settings
 
 UNLIMITED = resource.RLIM_INFINITY
 

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from tests.gateway.engines import FakeManager
 from tests.gateway.strict import check
 
-from tricorn.config import Settings
 from tricorn.gateway.app import create_app
+from tricorn.settings.config import Settings
 
 CALL = '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>'
 THINKING = (

@@ -16,13 +16,13 @@ from flask import Flask
 from tests.gateway.engines import FakeManager
 from tests.gateway.parameter_examples import BASE, EXAMPLES, WITH, WITHIN, Fields
 
-from tricorn.config import Settings
 from tricorn.errors import EngineGenerateError, RequestError
 from tricorn.gateway.app import create_app
 from tricorn.gateway.openapi.document import document, methods, template
 from tricorn.gateway.openapi.families import FAMILIES
 from tricorn.gateway.openapi.operation import Operation
 from tricorn.schemas.endpoints import ENDPOINTS, Endpoint
+from tricorn.settings.config import Settings
 
 OPERATIONS = [operation for family in FAMILIES for operation in family.operations]
 MODELS: dict[str, dict[str, Any]] = {

@@ -29,11 +29,11 @@ from schemathesis.specs.openapi.checks import (
 from tests.gateway.order_taker import OrderTaker
 
 from tricorn.access.terms import Terms
-from tricorn.config import Settings
 from tricorn.gateway.app import create_app
 from tricorn.gateway.openapi.families import FAMILIES
 from tricorn.gateway.openapi.operation import MODEL, Operation
 from tricorn.gateway.services import EXTENSION
+from tricorn.settings.config import Settings
 
 MODELS: dict[str, dict[str, Any]] = {
     "chats": {"constraints": True, "fill_in_middle": True},

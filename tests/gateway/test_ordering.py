@@ -10,8 +10,8 @@ from flask import Flask
 from tests.gateway.engines import FakeManager
 
 from tricorn.errors import Conflict
-from tricorn.gateway.errors import ClientGone
-from tricorn.gateway.ordering import Ordering
+from tricorn.gateway.answers.errors import ClientGone
+from tricorn.gateway.orders.ordering import Ordering
 from tricorn.gateway.services import EXTENSION, Services
 from tricorn.manager.protocol import Progress, Told
 

@@ -1,11 +1,11 @@
-"""Tests of `tricorn.gateway.patience`, by a clock of their own."""
+"""Tests of `tricorn.gateway.http.patience`, by a clock of their own."""
 
 from __future__ import annotations
 
 import pytest
 
-from tricorn.config import Settings
-from tricorn.gateway.patience import MAX_HEAD_BYTES, Arrival, HeadTooLarge, Patience, TooSlow
+from tricorn.gateway.http.patience import MAX_HEAD_BYTES, Arrival, HeadTooLarge, Patience, TooSlow
+from tricorn.settings.config import Settings
 
 PATIENCE = Patience(head_s=10, body_s=20, send_s=30, idle_s=40, rate=100)
 

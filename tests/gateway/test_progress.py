@@ -15,9 +15,9 @@ from tests.gateway.engines import FakeManager, ScriptedWorker
 
 from tricorn.engines.request import SamplingParams
 from tricorn.errors import ModelLoadFailed
-from tricorn.gateway import sse
-from tricorn.gateway.generation import Generation, Job, Leased
-from tricorn.gateway.heartbeat import SILENCE
+from tricorn.gateway.answers import sse
+from tricorn.gateway.http.heartbeat import SILENCE
+from tricorn.gateway.requests.generation import Generation, Job, Leased
 from tricorn.gateway.services import EXTENSION
 from tricorn.manager.protocol import Progress
 from tricorn.worker.protocol import TextPrompt
@@ -148,7 +148,7 @@ def test_what_is_left_grows_less_by_itself(
     inbox.put(Progress(call, "loading m", 0.5, 10.0))
     now = 1000.0
     clock = SimpleNamespace(monotonic=lambda: now)
-    monkeypatch.setattr("tricorn.gateway.errand.time", clock)
+    monkeypatch.setattr("tricorn.gateway.requests.errand.time", clock)
     assert generation.next(0) is None
     now += 4
     assert generation.progress() == Progress(call, "loading m", 0.5, 6.0)

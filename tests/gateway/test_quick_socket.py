@@ -1,4 +1,4 @@
-"""Tests of `tricorn.gateway.quick_socket`, and of who gets one."""
+"""Tests of `tricorn.gateway.http.quick_socket`, and of who gets one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import gevent
 import gevent.socket
 from gunicorn.workers.ggevent import GeventWorker
 
-from tricorn.gateway.gunicorn_worker import Worker
-from tricorn.gateway.patience import Patience, TooSlow
-from tricorn.gateway.quick_socket import QuickSocket, quick
+from tricorn.gateway.http.gunicorn_worker import Worker
+from tricorn.gateway.http.patience import Patience, TooSlow
+from tricorn.gateway.http.quick_socket import QuickSocket, quick
 
 Pair = tuple[QuickSocket, Any]
 

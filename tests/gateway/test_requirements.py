@@ -10,7 +10,7 @@ from flask import Flask
 from tests.gateway.test_access import Door
 
 from tricorn.access.permissions import PERMISSIONS
-from tricorn.gateway import requirements
+from tricorn.gateway.guard import requirements
 
 USING = "chat completions embeddings"
 ROUTES = f"""

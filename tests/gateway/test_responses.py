@@ -19,8 +19,8 @@ from tests.gateway.engines import FakeManager
 from tests.gateway.test_tools import OSLO, THINKING, TIME
 from tests.images import data_url, png
 
-from tricorn.config import Settings
 from tricorn.gateway.app import create_app
+from tricorn.settings.config import Settings
 
 MODELS: dict[str, dict[str, Any]] = {
     "echo": {},

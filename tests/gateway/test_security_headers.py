@@ -1,4 +1,4 @@
-"""Tests of `tricorn.gateway.security_headers`."""
+"""Tests of `tricorn.gateway.guard.security_headers`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import pytest
 from flask import Flask
 
-from tricorn.gateway.security_headers import PLAIN
+from tricorn.gateway.guard.security_headers import PLAIN
 
 CHAT = "/v1/chat/completions"
 BODY: dict[str, Any] = {"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}

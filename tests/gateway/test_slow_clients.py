@@ -16,9 +16,9 @@ from tests.gateway.engines import ScriptedWorker
 from tests.gateway.raw_http import HEALTH, code, drip, one, rest, status
 from tests.gateway.test_gunicorn import MESSAGES, Gunicorn
 
-from tricorn.config import Settings
 from tricorn.engines.request import TokenDelta
-from tricorn.gateway.patience import MAX_HEAD_BYTES
+from tricorn.gateway.http.patience import MAX_HEAD_BYTES
+from tricorn.settings.config import Settings
 from tricorn.worker.protocol import Cancel, Delta, Started
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="gunicorn needs POSIX")

@@ -20,7 +20,7 @@ from tricorn.chat.choice import ToolUse
 from tricorn.chat.pieces import Reading
 from tricorn.chat.response import Head
 from tricorn.engines.request import TokenDelta
-from tricorn.gateway import sse
+from tricorn.gateway.answers import sse
 
 AWKWARD = st.sampled_from([
     "\n", "\r", "\r\n\r\n", "\x00", "\x0b", "\x85", "\u2028", "\u2029", "\ufeff", "\U0001f642",

@@ -14,8 +14,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from tests.gateway.conftest import sdk_for
 from tests.gateway.engines import FakeManager
 
-from tricorn.config import Settings
 from tricorn.gateway.app import create_app
+from tricorn.settings.config import Settings
 
 USER: Any = [{"role": "user", "content": "Is it warm in Oslo?"}]
 WEATHER: Any = {

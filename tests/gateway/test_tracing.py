@@ -20,11 +20,11 @@ from tests.gateway.engines import FakeManager, ScriptedWorker
 from tests.polling import wait_until
 
 from tricorn.access.terms import Terms
-from tricorn.config import Settings
 from tricorn.engines.request import TokenDelta
 from tricorn.gateway.app import create_app
 from tricorn.gateway.services import EXTENSION, Services
-from tricorn.gateway.tracing import Tracing
+from tricorn.gateway.traces.tracing import Tracing
+from tricorn.settings.config import Settings
 from tricorn.tracing.headers import trace_id
 from tricorn.worker.protocol import Delta, Finished, Started
 

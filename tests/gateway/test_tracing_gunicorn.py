@@ -14,8 +14,8 @@ from tests.gateway.test_gunicorn import MESSAGES, Gunicorn
 from tests.polling import wait_until
 from tests.tracing.collector import Collector, collecting
 
-from tricorn.config import Settings
 from tricorn.engines.request import TokenDelta
+from tricorn.settings.config import Settings
 from tricorn.worker.protocol import Delta, Finished, Started
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="gunicorn needs POSIX")

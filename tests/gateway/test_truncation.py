@@ -10,8 +10,8 @@ import httpx
 import pytest
 from tests.gateway.engines import FakeManager, FakeWorker
 
-from tricorn.config import Settings
 from tricorn.gateway.app import create_app
+from tricorn.settings.config import Settings
 
 TURN = [{"role": "user", "content": "x" * 20}, {"role": "assistant", "content": "y" * 15}]
 END = [{"role": "user", "content": "Hi!"}]

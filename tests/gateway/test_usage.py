@@ -12,7 +12,7 @@ from flask import Flask
 from tests.gateway.engines import FakeManager
 
 from tricorn.gateway.record import Record
-from tricorn.gateway.timing import Timing
+from tricorn.gateway.requests.timing import Timing
 from tricorn.gateway.usage import UsageCounter
 from tricorn.manager.protocol import EndedRequest, HttpAnswers, Usage
 
@@ -166,7 +166,7 @@ def test_what_is_left_is_told_at_the_end(
 def test_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each phase from its own beginning; gaps of the first sequence only."""
     now = [10.0]
-    monkeypatch.setattr("tricorn.gateway.timing.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("tricorn.gateway.requests.timing.time.monotonic", lambda: now[0])
     timing = Timing()
     assert timing.seconds(10.0) == {}
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from tests.hardware.machines import write
 
-from tricorn.environment_state import MARKER
 from tricorn.hardware import engines
 from tricorn.hardware.engines import InstalledEngine
 from tricorn.hardware.probe import Findings
+from tricorn.installing.environment_state import MARKER
 
 SITE = "lib/python3.11/site-packages"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tricorn.config import Settings
 from tricorn.hub.environment import of_pull
+from tricorn.settings.config import Settings
 
 
 def test_settings_win_over_what_is_there() -> None:

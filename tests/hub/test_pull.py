@@ -13,7 +13,6 @@ from tests.hub.lookalike import COMMIT, LookAlike
 from tests.manager.model_folders import put_folder
 from tests.model_facts.gguf_files import gguf
 
-from tricorn.config import Settings
 from tricorn.errors import (
     DownloadFailed,
     InsufficientStorage,
@@ -28,7 +27,8 @@ from tricorn.hub import pull as pulling
 from tricorn.hub.repository import Hub
 from tricorn.hub.transfer import Patience
 from tricorn.hub.updates import Done, Plan, Progress, Update, Verifying, Waiting
-from tricorn.manager.catalog import Catalog
+from tricorn.manager.catalog.catalog import Catalog
+from tricorn.settings.config import Settings
 
 BIG = bytes(range(256)) * 400
 """A large file: the hub keeps it elsewhere."""

@@ -14,29 +14,29 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tricorn.config import ModelSettings, Settings
 from tricorn.engines.spec import ModelSpec
 from tricorn.errors import TricornError, from_info
 from tricorn.hardware.choice import choose_engine
 from tricorn.hardware.facts import Facts
-from tricorn.manager import measuring
-from tricorn.manager.catalog import Catalog
+from tricorn.manager.catalog.catalog import Catalog
 from tricorn.manager.control import ControlServer
-from tricorn.manager.desk import Desk, one_at_a_time
-from tricorn.manager.events import Events
-from tricorn.manager.guard import Supervision
-from tricorn.manager.ledger import Ledger
-from tricorn.manager.listing import Listing
-from tricorn.manager.memory_books import MemoryBooks
-from tricorn.manager.overrides import Keeper, Overrides
-from tricorn.manager.placement import WORKER, LocalPlacement, suits
-from tricorn.manager.pool import Pool
-from tricorn.manager.pool_bounds import bounds_of, limits_of
+from tricorn.manager.desk.desk import Desk, one_at_a_time
+from tricorn.manager.desk.events import Events
+from tricorn.manager.desk.overrides import Keeper, Overrides
+from tricorn.manager.memory import measuring
+from tricorn.manager.memory.books import MemoryBooks
+from tricorn.manager.memory.ledger import Ledger
+from tricorn.manager.pool.bounds import bounds_of, limits_of
+from tricorn.manager.pool.listing import Listing
+from tricorn.manager.pool.pool import Pool
 from tricorn.manager.protocol import Granted, Progress, Refused
-from tricorn.manager.replica import Replica
+from tricorn.manager.replicas.guard import Supervision
+from tricorn.manager.replicas.placement import WORKER, LocalPlacement, suits
+from tricorn.manager.replicas.replica import Replica
+from tricorn.manager.replicas.spares import Spares
+from tricorn.manager.replicas.worker_process import WorkerProcess
 from tricorn.manager.run_directory import RunDirectory
-from tricorn.manager.spares import Spares
-from tricorn.manager.worker_process import WorkerProcess
+from tricorn.settings.config import ModelSettings, Settings
 
 STAND_IN = Path(__file__).parent / "stand_in_worker.py"
 SOURCE = Path(__file__).parents[2] / "src"

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.model_facts.gguf_files import gguf
 
-from tricorn.manager.adapter_folder import CONFIG, WEIGHTS
+from tricorn.manager.catalog.adapter_folder import CONFIG, WEIGHTS
 
 LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
 

@@ -16,11 +16,11 @@ from tests.manager.harness import Client, Forgetful
 from tricorn.engines.spec import EngineCapabilities, EngineOptions, LoadedModel, ModelSpec, Serving
 from tricorn.errors import ErrorInfo
 from tricorn.hardware.facts import Facts
-from tricorn.manager.ledger import Ledger
-from tricorn.manager.listing import Listing
-from tricorn.manager.memory_books import MemoryBooks
-from tricorn.manager.pool import Pool
-from tricorn.manager.pool_bounds import Bounds, Limits
+from tricorn.manager.memory.books import MemoryBooks
+from tricorn.manager.memory.ledger import Ledger
+from tricorn.manager.pool.bounds import Bounds, Limits
+from tricorn.manager.pool.listing import Listing
+from tricorn.manager.pool.pool import Pool
 from tricorn.manager.protocol import (
     LoadFailed,
     ManagerMessage,
@@ -31,8 +31,8 @@ from tricorn.manager.protocol import (
     Wake,
     Woken,
 )
-from tricorn.manager.replica import Replica
-from tricorn.manager.spares import Spares
+from tricorn.manager.replicas.replica import Replica
+from tricorn.manager.replicas.spares import Spares
 
 SPARE = 1
 """What a spare worker takes of memory."""

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.adapter_folder`."""
+"""Tests of `tricorn.manager.catalog.adapter_folder`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from typing import Any
 import pytest
 from tests.manager.model_folders import WEIGHT, put_adapter, put_folder, safetensors
 
-from tricorn.manager import hf_folder
-from tricorn.manager.adapter_folder import CONFIG, WEIGHTS, AdapterFolder, inspect, is_adapter
+from tricorn.manager.catalog import hf_folder
+from tricorn.manager.catalog.adapter_folder import (
+    CONFIG,
+    WEIGHTS,
+    AdapterFolder,
+    inspect,
+    is_adapter,
+)
 
 
 def inspected(folder: Path, within: Path | None = None) -> AdapterFolder:

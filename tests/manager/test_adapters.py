@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.adapters`, through the catalog where adapters are found."""
+"""Tests of `tricorn.manager.catalog.adapters`, through the catalog where adapters are found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.manager.model_folders import LLAMA, put_adapter, put_folder
 from tests.manager.test_catalog import catalog, put
 
 from tricorn.engines.spec import Adapter, EngineCapabilities, LoadedModel, ModelSpec
-from tricorn.manager import adapter_folder, adapters
+from tricorn.manager.catalog import adapter_folder, adapters
 
 
 def names(spec: ModelSpec) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tricorn.engines.spec import Adapter, ModelSpec
-from tricorn.manager.aliases import settled
+from tricorn.manager.catalog.aliases import settled
 
 
 def spec(name: str, *aliases: str, adapter: str | None = None) -> ModelSpec:

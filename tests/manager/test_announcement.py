@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.announcement`."""
+"""Tests of `tricorn.manager.lifecycle.announcement`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.manager.harness import settings_for
 
 from tricorn.hardware.facts import Facts
-from tricorn.manager.announcement import announcement, base_url, curl_line
+from tricorn.manager.lifecycle.announcement import announcement, base_url, curl_line
 from tricorn.manager.protocol import ModelInfo
 
 READY = ModelInfo("m.Q4_1", 0, "llamacpp", "llama.cpp: because.", "gguf", 1, "READY", 2048)

@@ -1,10 +1,10 @@
-"""Tests of `tricorn.manager.backoff`."""
+"""Tests of `tricorn.manager.replicas.backoff`."""
 
 from __future__ import annotations
 
 import pytest
 
-from tricorn.manager.backoff import AFTER_CRASH, Backoff
+from tricorn.manager.replicas.backoff import AFTER_CRASH, Backoff
 
 
 @pytest.mark.parametrize(

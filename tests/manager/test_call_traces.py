@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.call_traces`: at the turnstile of a real pool, with fake engines."""
+"""Tests of `manager.figures.call_traces`: at the turnstile of a real pool, with fake engines."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from opentelemetry.trace import Span, StatusCode
 from tests.manager.harness import WAIT_S, Manager, running, settings_for
 
 from tricorn.access.admission import Admission
-from tricorn.manager.call_traces import CallTraces
+from tricorn.manager.access.turnstile import Turnstile
+from tricorn.manager.access.usage_ledger import UsageLedger
+from tricorn.manager.figures.call_traces import CallTraces
 from tricorn.manager.protocol import Acquire, Granted, Progress, Refused, Release
-from tricorn.manager.replica import Replica
-from tricorn.manager.turnstile import Turnstile
-from tricorn.manager.usage_ledger import UsageLedger
+from tricorn.manager.replicas.replica import Replica
 from tricorn.tracing.export import Traces, headers
 
 

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.catalog`."""
+"""Tests of `tricorn.manager.catalog.catalog`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.manager.model_folders import LLAMA, WEIGHT, put_cached, put_folder
 from tests.model_facts.gguf_files import LLAMA as GGUF_LLAMA
 from tests.model_facts.gguf_files import gguf as gguf_file
 
-from tricorn.config import ModelDefaults, ModelSettings, Settings
 from tricorn.hardware.choice import choose_engine
 from tricorn.hardware.facts import Facts
-from tricorn.manager import hf_folder
-from tricorn.manager.catalog import Catalog
+from tricorn.manager.catalog import hf_folder
+from tricorn.manager.catalog.catalog import Catalog
 from tricorn.model_facts import gguf, safetensors
+from tricorn.settings.config import ModelDefaults, ModelSettings, Settings
 
 WHOLE = gguf_file()
 LINUX = Facts(os="linux", arch="x86_64", nvidia_gpus=())
@@ -516,7 +516,7 @@ def test_aliases_that_clash(tmp_path: Path) -> None:
 def test_a_warning_is_logged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not by each scan; again after it was gone."""
     log = CapturingLogger()
-    monkeypatch.setattr("tricorn.manager.catalog.log", log)
+    monkeypatch.setattr("tricorn.manager.catalog.catalog.log", log)
     fakes = {name: {"engine": "fake", "aliases": ["x"]} for name in ("g", "f")}
     found = catalog(tmp_path, fakes)
     with_both = found._settings

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from tests.model_facts.gguf_files import gguf
 
-from tricorn import file_lock
-from tricorn.config import Settings
 from tricorn.hardware.choice import Choice
-from tricorn.manager import deletion
-from tricorn.manager.catalog import Catalog
+from tricorn.installing import file_lock
+from tricorn.manager.catalog.catalog import Catalog
+from tricorn.manager.desk import deletion
+from tricorn.settings.config import Settings
 
 
 def delete(root: Path, model: str) -> list[str]:

@@ -28,8 +28,8 @@ from tricorn.errors import (
     Overloaded,
     ShuttingDown,
 )
-from tricorn.manager import downloads as module
-from tricorn.manager.downloads import Downloads
+from tricorn.manager.desk import downloads as module
+from tricorn.manager.desk.downloads import Downloads
 
 BIG = bytes(range(256)) * 400
 MODEL = "org/big:Q4_0"
@@ -389,7 +389,7 @@ def test_a_download_ends_with_its_manager(hub: LookAlike, tmp_path: Path) -> Non
         f"""
         import asyncio, os
         from pathlib import Path
-        from tricorn.manager.downloads import Downloads
+        from tricorn.manager.desk.downloads import Downloads
 
         async def rescan(): pass
 

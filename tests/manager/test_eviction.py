@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.eviction`, as tables."""
+"""Tests of `tricorn.manager.pool.eviction`, as tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tricorn.manager.eviction import Seat, Shortage, Victims, choose_victims
+from tricorn.manager.pool.eviction import Seat, Shortage, Victims, choose_victims
 
 GB = 10**9
 NOW, WAIT_S = 100.0, 10.0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tricorn.manager.fair_queue import FairQueue
+from tricorn.manager.pool.fair_queue import FairQueue
 
 WEIGHTS = st.sampled_from([0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 5.0])
 

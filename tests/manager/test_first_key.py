@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.first_key`."""
+"""Tests of `tricorn.manager.access.first_key`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 from tricorn.access import secret
 from tricorn.access.terms import Terms
-from tricorn.config import Settings
 from tricorn.errors import StartupError
-from tricorn.manager import first_key
+from tricorn.manager.access import first_key
+from tricorn.settings.config import Settings
 from tricorn.storage.keys import KeyStore
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tricorn.errors import NotAllowed
-from tricorn.manager import foreign_code
+from tricorn.manager.desk import foreign_code
 
 
 @pytest.mark.parametrize(

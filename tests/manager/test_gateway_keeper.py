@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.gateway_keeper` and `gateway_process`, with stand-ins for gunicorn."""
+"""Tests of `lifecycle.gateway_keeper` and `gateway_process`, with stand-ins of gunicorn."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import pytest
 from tests.manager.harness import is_running, settings_for
 
 from tricorn.errors import Conflict, InternalError, StartupError
-from tricorn.manager import gateway_keeper
-from tricorn.manager.backoff import Backoff
-from tricorn.manager.gateway_keeper import GatewayKeeper
+from tricorn.manager.lifecycle import gateway_keeper
+from tricorn.manager.lifecycle.gateway_keeper import GatewayKeeper
+from tricorn.manager.replicas.backoff import Backoff
 
 WAIT_S = 10
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of posix")
@@ -49,7 +49,7 @@ def python(code: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tricorn.manager.backoff.GATEWAY", Backoff(0.01, 0.01))
+    monkeypatch.setattr("tricorn.manager.replicas.backoff.GATEWAY", Backoff(0.01, 0.01))
 
 
 @pytest.fixture

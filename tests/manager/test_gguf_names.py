@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.gguf_names`."""
+"""Tests of `tricorn.manager.catalog.gguf_names`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tricorn.manager import gguf_names
+from tricorn.manager.catalog import gguf_names
 from tricorn.model_facts.facts import FileFacts
 from tricorn.model_facts.gguf import GgufFile
 

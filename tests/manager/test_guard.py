@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.guard`."""
+"""Tests of `tricorn.manager.replicas.guard`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tricorn.engines.base import EngineStats
 from tricorn.errors import EngineGenerateError
-from tricorn.manager.guard import Guard, Supervision
+from tricorn.manager.replicas.guard import Guard, Supervision
 
 
 class Watched:

@@ -1,11 +1,11 @@
-"""Tests of `tricorn.manager.hang`."""
+"""Tests of `tricorn.manager.replicas.hang`."""
 
 from __future__ import annotations
 
 import pytest
 
 from tricorn.engines.base import EngineStats
-from tricorn.manager.hang import HangWatch
+from tricorn.manager.replicas.hang import HangWatch
 
 Told = tuple[int, int] | None
 """(steps, pending) at each second; None: nothing came."""

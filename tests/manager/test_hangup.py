@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tricorn.manager.hangup import Terminal
+from tricorn.manager.lifecycle.hangup import Terminal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs terminals of posix")
 

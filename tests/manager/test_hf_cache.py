@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.manager.model_folders import put_cached
 
-from tricorn.config import Settings
-from tricorn.manager import hf_cache
+from tricorn.manager.catalog import hf_cache
+from tricorn.settings.config import Settings
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.hf_folder`."""
+"""Tests of `tricorn.manager.catalog.hf_folder`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.manager.model_folders import LLAMA, WEIGHT, put_folder, safetensors
 
-from tricorn.manager import hf_folder
-from tricorn.manager.hf_folder import ModelFolder
+from tricorn.manager.catalog import hf_folder
+from tricorn.manager.catalog.hf_folder import ModelFolder
 
 
 def inspected(folder: Path, within: Path | None = None) -> ModelFolder:

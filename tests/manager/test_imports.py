@@ -16,7 +16,7 @@ def test_no_foreign_package_is_imported() -> None:
     """Importing all of the manager loads none of the packages that belong to other processes."""
     code = (
         "import sys, tricorn.cli, tricorn.manager.service, tricorn.manager.client\n"
-        "import tricorn.manager.downloads, tricorn.hub.environment\n"
+        "import tricorn.manager.desk.downloads, tricorn.hub.environment\n"
         f"print([name for name in {FOREIGN!r} if name in sys.modules])"
     )
     done = subprocess.run(

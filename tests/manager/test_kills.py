@@ -20,8 +20,8 @@ from tests.manager.test_supervision import events, text, under_way
 from tests.polling import wait_until
 
 from tricorn.errors import ModelLoadFailed
-from tricorn.manager import placement, replica
-from tricorn.manager.replica import Replica
+from tricorn.manager.replicas import placement, replica
+from tricorn.manager.replicas.replica import Replica
 from tricorn.worker import protocol
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of posix")

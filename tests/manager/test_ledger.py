@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.ledger` and `tricorn.manager.available`."""
+"""Tests of `tricorn.manager.memory.ledger` and `tricorn.manager.memory.available`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.hardware.machines import machine, write
 
 from tricorn.hardware import facts, memory
-from tricorn.manager import available
-from tricorn.manager.available import FRESH_S, Available
-from tricorn.manager.ledger import Ledger, Needs, cuda, short_of
+from tricorn.manager.memory import available
+from tricorn.manager.memory.available import FRESH_S, Available
+from tricorn.manager.memory.ledger import Ledger, Needs, cuda, short_of
 
 GIB = 1 << 30
 

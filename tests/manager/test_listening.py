@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.listening`."""
+"""Tests of `tricorn.manager.lifecycle.listening`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from tricorn.errors import StartupError
-from tricorn.manager.listening import bind, check_port
+from tricorn.manager.lifecycle.listening import bind, check_port
 
 
 def free_port() -> int:

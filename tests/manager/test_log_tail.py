@@ -1,10 +1,10 @@
-"""Tests of `tricorn.manager.log_tail`."""
+"""Tests of `tricorn.manager.replicas.log_tail`."""
 
 from __future__ import annotations
 
 import pytest
 
-from tricorn.manager.log_tail import kept, redacted
+from tricorn.manager.replicas.log_tail import kept, redacted
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.measuring`, with processes that really take memory."""
+"""Tests of `tricorn.manager.memory.measuring`, with processes that really take memory."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ import pytest
 
 from tricorn.engines.spec import EngineCapabilities, LoadedModel, ModelSpec
 from tricorn.hardware import nvml
-from tricorn.manager import measuring
-from tricorn.manager.measuring import family, gpu_memory, main_memory, measure, measure_replica
+from tricorn.manager.memory import measuring
+from tricorn.manager.memory.measuring import (
+    family,
+    gpu_memory,
+    main_memory,
+    measure,
+    measure_replica,
+)
 
 MIB = 1 << 20
 TAKE = """

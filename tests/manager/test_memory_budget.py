@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.memory_budget`: machines, small and large."""
+"""Tests of `tricorn.manager.memory.budget`: machines, small and large."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 
 from tricorn.hardware.apple import recommended_working_set
 from tricorn.hardware.facts import Facts, NvidiaGpu
-from tricorn.manager.memory_budget import budget, gpus, visible_gpus
-from tricorn.quantities import MemoryAmount
+from tricorn.manager.memory.budget import budget, gpus, visible_gpus
+from tricorn.settings.quantities import MemoryAmount
 
 MIB, GIB = 1 << 20, 1 << 30
 

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.memory_estimate` and the engines' `footprint` modules."""
+"""Tests of `tricorn.manager.memory.estimate` and the engines' `footprint` modules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tricorn.engines.spec import EngineOptions
 from tricorn.hardware.facts import Facts, NvidiaGpu
-from tricorn.manager.memory_estimate import estimate, memory_of
+from tricorn.manager.memory.estimate import estimate, memory_of
 from tricorn.model_facts.estimate import Estimate, Memory
 from tricorn.model_facts.facts import CacheLayers, FileFacts
 

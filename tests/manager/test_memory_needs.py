@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.memory_needs` and `tricorn.manager.never_fits`."""
+"""Tests of `tricorn.manager.memory.needs` and `tricorn.manager.memory.never_fits`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tricorn.engines.spec import Adapter, Binding, EngineOptions, ModelSpec, Serving
 from tricorn.hardware.facts import Facts, NvidiaGpu
-from tricorn.manager.ledger import short_of
-from tricorn.manager.memory_needs import (
+from tricorn.manager.memory.ledger import short_of
+from tricorn.manager.memory.needs import (
     context_of,
     estimated_needs,
     fingerprint,
@@ -21,7 +21,7 @@ from tricorn.manager.memory_needs import (
     prepared,
     settled_needs,
 )
-from tricorn.manager.never_fits import amount, insufficient, shrunk
+from tricorn.manager.memory.never_fits import amount, insufficient, shrunk
 from tricorn.model_facts.facts import CacheLayers, FileFacts
 
 MIB, GIB = 1 << 20, 1 << 30

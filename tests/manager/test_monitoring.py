@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.monitoring`, over a real pool and workers."""
+"""Tests of `tricorn.manager.figures.monitoring`, over a real pool and workers."""
 
 from __future__ import annotations
 

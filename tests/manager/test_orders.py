@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.orders` and what carries orders out, over a real pool and workers."""
+"""Tests of `manager.desk.orders` and what carries orders out, over a real pool and workers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tricorn.errors import (
     TricornError,
     from_info,
 )
-from tricorn.manager.orders import Command, Orders, Tell
+from tricorn.manager.desk.orders import Command, Orders, Tell
 from tricorn.manager.protocol import Order, Progress, Refused, Told
 
 
@@ -440,7 +440,7 @@ async def test_an_instance_that_cannot_be_made_leaves_nothing(
 @on_loop
 async def test_an_idle_instance_ends(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After its ttl without a request it is gone, entry and process; one in use is not."""
-    monkeypatch.setattr("tricorn.manager.instances.LOOK_S", 0.02)
+    monkeypatch.setattr("tricorn.manager.desk.instances.LOOK_S", 0.02)
     settings = settings_for(folder, models={"a": {}}, max_concurrent_models=2)
     async with running(settings) as manager:
         customer, gateway = customer_of(manager), manager.client()

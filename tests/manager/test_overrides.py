@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.overrides`: what stands over the settings, and what of it is kept."""
+"""Tests of `manager.desk.overrides`: what stands over the settings, and what of it is kept."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tricorn.config import Settings
 from tricorn.errors import InvalidRequest
-from tricorn.manager.overrides import Overrides, checked, over
-from tricorn.model_settings import ModelDefaults, ModelSettings
+from tricorn.manager.desk.overrides import Overrides, checked, over
+from tricorn.settings.config import Settings
+from tricorn.settings.model_settings import ModelDefaults, ModelSettings
 
 
 class Kept(msgspec.Struct):

@@ -13,7 +13,7 @@ import pytest
 from tests.manager.harness import Client, Manager, is_running, running, settings_for
 
 from tricorn.errors import ModelLoadFailed
-from tricorn.manager.replica import Replica
+from tricorn.manager.replicas.replica import Replica
 
 PARKABLE: dict[str, Any] = {"park": True}
 

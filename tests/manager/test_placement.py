@@ -14,9 +14,9 @@ import pytest
 from tests.manager.harness import Manager, is_running, running, settings_for
 from tests.manager.test_supervision import text
 
-from tricorn.config import ModelSettings, Settings
 from tricorn.errors import TricornError
-from tricorn.manager.placement import suits
+from tricorn.manager.replicas.placement import suits
+from tricorn.settings.config import ModelSettings, Settings
 
 linux = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux's affinity")
 

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.pool`, on real engine workers with the fake engine."""
+"""Tests of `tricorn.manager.pool.pool`, on real engine workers with the fake engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.manager.harness import Manager, is_running, running, settings_for
 
 from tricorn.errors import ErrorInfo, ModelLoadFailed, ModelNotFound, Overloaded, ShuttingDown
-from tricorn.manager import served_model
+from tricorn.manager.pool import served_model
 
 
 def pid_of(manager: Manager, model: str) -> int:

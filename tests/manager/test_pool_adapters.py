@@ -1,4 +1,4 @@
-"""Tests of adapters in `tricorn.manager.pool`, on real engine workers with the fake engine."""
+"""Tests of adapters in `tricorn.manager.pool.pool`, on real engine workers with the fake engine."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.manager.harness import Client, Manager, running, settings_for
 from tests.manager.model_folders import put_adapter
 from tests.model_facts.gguf_files import gguf
 
-from tricorn.config import Settings
 from tricorn.engines.request import SamplingParams
 from tricorn.errors import ModelLoadFailed, ModelNotFound, UnsupportedParameter
-from tricorn.manager.adapter_folder import WEIGHTS
+from tricorn.manager.catalog.adapter_folder import WEIGHTS
 from tricorn.manager.protocol import Granted
+from tricorn.settings.config import Settings
 from tricorn.worker import protocol
 from tricorn.worker.client import EngineClient
 

@@ -14,7 +14,7 @@ from tests.manager.simulation import Plan, World
 
 from tricorn.engines.spec import Serving
 from tricorn.errors import Conflict, ModelNotFound, Overloaded, ServiceError, TooManyRequests
-from tricorn.manager import housekeeping
+from tricorn.manager.pool import housekeeping
 
 
 async def use(client: Client, *models: str, **options: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.manager.harness import Client, Manager, is_running, running, settings_for
 
 from tricorn.errors import InsufficientMemory
-from tricorn.manager import housekeeping
+from tricorn.manager.pool import housekeeping
 
 MB = 10**6
 

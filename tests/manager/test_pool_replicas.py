@@ -13,7 +13,7 @@ from tests.manager.harness import Manager, running, settings_for
 from tests.manager.simulation import Plan, World
 
 from tricorn.engines.spec import ModelSpec
-from tricorn.manager.pool_bounds import Bounds
+from tricorn.manager.pool.bounds import Bounds
 
 
 def settings(folder: Path, *, replicas: int, engine_args: Any = None, **given: Any) -> Any:

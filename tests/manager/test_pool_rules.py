@@ -12,7 +12,7 @@ from tests.manager.harness import Client
 from tests.manager.simulation import Plan, World
 
 from tricorn.errors import Conflict
-from tricorn.manager.pool_bounds import Bounds, Limits
+from tricorn.manager.pool.bounds import Bounds, Limits
 from tricorn.manager.protocol import Granted
 
 MODELS = ("a", "b", "c", "d")

@@ -10,7 +10,7 @@ import pytest
 from tricorn.engines.spec import Binding
 from tricorn.errors import StartupError
 from tricorn.hardware.facts import Facts
-from tricorn.manager import process_binding
+from tricorn.manager.replicas import process_binding
 
 linux = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux's affinity")
 

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.process_figures` and of the gauges made of it."""
+"""Tests of `tricorn.manager.figures.process_figures` and of the gauges made of it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-from tricorn.manager.machine_gauges import of_machine
-from tricorn.manager.process_figures import FRESH_S, Figures, Gpu, ProcessFigures
+from tricorn.manager.figures.machine_gauges import of_machine
+from tricorn.manager.figures.process_figures import FRESH_S, Figures, Gpu, ProcessFigures
 from tricorn.metrics.exposition import text
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import CapturingLogger
 
-from tricorn.config import Settings
 from tricorn.errors import StartupError
-from tricorn.manager.reloading import Reloading
-from tricorn.settings_loading import load
+from tricorn.manager.lifecycle.reloading import Reloading
+from tricorn.settings.config import Settings
+from tricorn.settings.loading import load
 
 
 class Applied:
@@ -63,7 +63,7 @@ def test_a_file_that_cannot_be_used_changes_nothing(
     """The error is told and logged; once it is mended, the change comes."""
     file.write_text("max_waiting: 2\nprot: 9\n")
     log = CapturingLogger()
-    monkeypatch.setattr("tricorn.manager.reloading.log", log)
+    monkeypatch.setattr("tricorn.manager.lifecycle.reloading.log", log)
     told = reloading.reload()
     assert told["changed"] == []
     assert "prot: no such setting; did you mean port?" in told["errors"][0]

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.replica` and `placement`, on a stand-in worker that misbehaves."""
+"""Tests of `manager.replicas.replica` and `placement`, on a stand-in worker that misbehaves."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from tests.manager.harness import STAND_IN, Manager, is_running, running, settin
 
 from tricorn import logs
 from tricorn.errors import ModelLoadFailed
-from tricorn.manager import placement, protocol, replica
-from tricorn.manager.placement import LocalEngine, log_name
+from tricorn.manager import protocol
+from tricorn.manager.replicas import placement, replica
+from tricorn.manager.replicas.placement import LocalEngine, log_name
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of posix")
 

@@ -1,13 +1,13 @@
-"""Tests of `tricorn.manager.request_metrics` and of the line of `inference.log`."""
+"""Tests of `tricorn.manager.figures.request_metrics` and of the line of `inference.log`."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from tricorn.manager import inference_log
+from tricorn.manager.figures import inference_log
+from tricorn.manager.figures.request_metrics import RequestMetrics
 from tricorn.manager.protocol import EndedRequest, HttpAnswers, Usage
-from tricorn.manager.request_metrics import RequestMetrics
 from tricorn.metrics.buckets import GAPS
 from tricorn.metrics.exposition import text
 

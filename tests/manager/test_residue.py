@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.residue`."""
+"""Tests of `tricorn.manager.memory.residue`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import asyncio
 import pytest
 import structlog
 
-from tricorn.manager.ledger import Needs
-from tricorn.manager.residue import ResidueWatch, residue
+from tricorn.manager.memory.ledger import Needs
+from tricorn.manager.memory.residue import ResidueWatch, residue
 
 MIB, GIB = 1 << 20, 1 << 30
 

@@ -1,10 +1,10 @@
-"""Tests of `tricorn.manager.restarts`."""
+"""Tests of `tricorn.manager.replicas.restarts`."""
 
 from __future__ import annotations
 
 import pytest
 
-from tricorn.manager.restarts import JITTER, STEADY_S, Decision, RestartHistory
+from tricorn.manager.replicas.restarts import JITTER, STEADY_S, Decision, RestartHistory
 
 
 def history(max_restarts: int = 5, window_s: float = 600.0, chance: float = 0.0) -> RestartHistory:

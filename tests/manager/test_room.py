@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.room`, as tables."""
+"""Tests of `tricorn.manager.pool.room`, as tables."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tricorn.manager.eviction import Seat
-from tricorn.manager.room import Plan, Space, Wish, plan
+from tricorn.manager.pool.eviction import Seat
+from tricorn.manager.pool.room import Plan, Space, Wish, plan
 
 GB = 10**9
 NOW = 100.0

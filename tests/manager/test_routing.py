@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tricorn.manager.routing import Candidate, Router
+from tricorn.manager.pool.routing import Candidate, Router
 
 
 def replica(

@@ -24,13 +24,13 @@ from tests.leases import answer
 from tests.manager.harness import SOURCE, WAIT_S, is_running, settings_for
 from tests.polling import wait_until
 
-from tricorn.config import ModelSettings
 from tricorn.engines.spec import ModelSpec
 from tricorn.errors import StartupError
+from tricorn.manager.catalog.default_choice import pick_default, readiness
 from tricorn.manager.client import ManagerClient
-from tricorn.manager.default_choice import pick_default, readiness
 from tricorn.manager.protocol import Granted, ModelInfo
 from tricorn.manager.run_directory import read_control
+from tricorn.settings.config import ModelSettings
 from tricorn.storage.keys import KeyStore
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of posix")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import tricorn
-from tricorn.config import ModelSettings, Settings
-from tricorn.manager.settings_changes import GATEWAY, LIVE, compare
+from tricorn.manager.lifecycle.settings_changes import GATEWAY, LIVE, compare
+from tricorn.settings.config import ModelSettings, Settings
 
 
 def test_what_can_change_does() -> None:

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.shared_logs`."""
+"""Tests of `tricorn.manager.figures.shared_logs`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tests.polling import wait_until
 
 from tricorn import log_files
 from tricorn.log_files.rotating import Rotation
-from tricorn.manager import shared_logs
-from tricorn.manager.shared_logs import SharedLogs
+from tricorn.manager.figures import shared_logs
+from tricorn.manager.figures.shared_logs import SharedLogs
 
 ROTATION = Rotation(max_bytes=10**6, keep_days=1, keep_files=1)
 

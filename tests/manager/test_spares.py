@@ -10,8 +10,8 @@ from typing import Any
 from tests.manager import virtual_time
 
 from tricorn.engines.spec import EngineOptions, ModelSpec
-from tricorn.manager.ledger import MAIN, Ledger
-from tricorn.manager.spares import FIRST_S, GUESS, SETTLED_S, Spares
+from tricorn.manager.memory.ledger import MAIN, Ledger
+from tricorn.manager.replicas.spares import FIRST_S, GUESS, SETTLED_S, Spares
 
 SIZE = GUESS[MAIN]
 MEASURED = SIZE // 2

@@ -14,7 +14,7 @@ from tests.manager.harness import Manager, is_running, running, settings_for
 from tricorn.engines.request import SamplingParams
 from tricorn.errors import EngineLost, ModelLoadFailed
 from tricorn.manager.protocol import Granted
-from tricorn.manager.replica import Replica
+from tricorn.manager.replicas.replica import Replica
 from tricorn.wire import open_connection, pack, read_frame
 from tricorn.worker import protocol
 

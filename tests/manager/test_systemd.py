@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.systemd`: what a unit of Type=notify is told."""
+"""Tests of `tricorn.manager.lifecycle.systemd`: what a unit of Type=notify is told."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from tests.manager.harness import WAIT_S
 from tests.manager.test_service import Served
 
-from tricorn.manager.systemd import Systemd
+from tricorn.manager.lifecycle.systemd import Systemd
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="unix sockets")
 

@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.turnstile`, on a pool that a test plays."""
+"""Tests of `tricorn.manager.access.turnstile`, on a pool that a test plays."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tricorn.access.rate import Rate
 from tricorn.access.terms import Allowance
 from tricorn.engines.spec import EngineCapabilities, LoadedModel
 from tricorn.errors import ModelNotFound, RateLimitExceeded, from_info
-from tricorn.manager.pool import Pool
+from tricorn.manager.access.turnstile import Turnstile
+from tricorn.manager.access.usage_ledger import UsageLedger
+from tricorn.manager.pool.pool import Pool
 from tricorn.manager.protocol import Acquire, Claim, Granted, Progress, Refused, Release
-from tricorn.manager.turnstile import Turnstile
-from tricorn.manager.usage_ledger import UsageLedger
 
 
 class PlayedPool:

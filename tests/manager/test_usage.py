@@ -1,9 +1,9 @@
-"""Tests of `tricorn.manager.usage`."""
+"""Tests of `tricorn.manager.figures.usage`."""
 
 from __future__ import annotations
 
+from tricorn.manager.figures.usage import UsageTotals
 from tricorn.manager.protocol import Usage
-from tricorn.manager.usage import UsageTotals
 
 
 def test_totals_and_speeds() -> None:

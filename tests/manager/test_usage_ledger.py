@@ -1,4 +1,4 @@
-"""Tests of `tricorn.manager.usage_ledger`."""
+"""Tests of `tricorn.manager.access.usage_ledger`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.access.clock import Clock
 
 from tricorn.access.terms import Terms
 from tricorn.errors import StorageUnavailable
-from tricorn.manager import usage_ledger
-from tricorn.manager.usage_ledger import UsageLedger
+from tricorn.manager.access import usage_ledger
+from tricorn.manager.access.usage_ledger import UsageLedger
 from tricorn.storage.keys import KeyStore, UsageRow
 
 LAST_DAY = datetime.datetime(2026, 11, 30, 23, tzinfo=datetime.UTC).timestamp()

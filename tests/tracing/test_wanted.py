@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tricorn.config import Settings
 from tricorn.errors import StartupError
 from tricorn.gateway.app import create_app
+from tricorn.settings.config import Settings
 from tricorn.tracing import wanted
 
 THERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
@@ -71,7 +71,7 @@ def test_without_traces_nothing_of_opentelemetry_is_imported(tmp_path: Path) -> 
     code = (
         "import sys, tricorn.cli, tricorn.manager.service, tricorn.manager.client\n"
         "import tricorn.worker.server, tricorn.worker.process\n"
-        "from tricorn.config import Settings\n"
+        "from tricorn.settings.config import Settings\n"
         "from tricorn.gateway.app import create_app\n"
         f"create_app(Settings(run_dir={str(tmp_path)!r}, data_dir={str(tmp_path)!r}))\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"

@@ -32,7 +32,7 @@ def before_install(arguments: argparse.Namespace, project: Path) -> int:
 def with_settings(arguments: argparse.Namespace) -> int:
     """With the settings of `.env` and `tricorn.yaml`; wrong ones are a finding like others."""
     from tricorn.errors import StartupError
-    from tricorn.settings_loading import load_settings
+    from tricorn.settings.loading import load_settings
 
     before = []
     try:

@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tricorn import engine_commands, installed_packages, installer
+from tricorn.commands import engines as engine_commands
 from tricorn.doctor.check import Check
 from tricorn.doctor.network import running_manager
-from tricorn.engine_installs import ENGINES
 from tricorn.hardware.facts import Facts
+from tricorn.installing import installed_packages, installer
+from tricorn.installing.engine_installs import ENGINES
 from tricorn.place import Place
 
 if TYPE_CHECKING:
-    from tricorn.config import Settings
     from tricorn.engines.spec import ModelSpec
+    from tricorn.settings.config import Settings
 
 TRIAL_CONTEXT = 256
 TRIAL_TIMEOUT_S = 300.0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tricorn.doctor.check import Check
 from tricorn.hardware.facts import Facts
+from tricorn.installing.prerequisites import existing
 from tricorn.place import Place
-from tricorn.prerequisites import existing
 
 
 def folders(place: Place, facts: Facts) -> Iterator[Check]:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from tricorn.engines.spec import ModelSpec
 from tricorn.errors import ModelLoadFailed, from_info
 from tricorn.manager import protocol as control
-from tricorn.manager.placement import Engine, LocalPlacement
+from tricorn.manager.replicas.placement import Engine, LocalPlacement
 from tricorn.wire import pack, read_frame
 from tricorn.worker import canary
 

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterator
 
 import tricorn
-from tricorn import environment_state, installer, prerequisites
 from tricorn.doctor.check import Check
-from tricorn.engine_installs import ENGINES
 from tricorn.hardware.facts import Facts
-from tricorn.install_faults import COMPILER_FIX
+from tricorn.installing import environment_state, installer, prerequisites
+from tricorn.installing.engine_installs import ENGINES
+from tricorn.installing.install_faults import COMPILER_FIX
 from tricorn.place import Place
 
 NEWEST_PYTHON = (3, 13)

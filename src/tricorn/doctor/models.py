@@ -11,8 +11,8 @@ from tricorn.hardware.facts import Facts
 from tricorn.place import Place
 
 if TYPE_CHECKING:
-    from tricorn.config import Settings
     from tricorn.engines.spec import ModelSpec
+    from tricorn.settings.config import Settings
 
 SHOWN = 5
 """Broken models that get a row of their own."""
@@ -21,7 +21,7 @@ SHOWN = 5
 def scan(settings: Settings, facts: Facts) -> dict[str, ModelSpec]:
     """The catalog as a server on this machine would have it."""
     from tricorn.hardware.choice import choose_engine
-    from tricorn.manager.catalog import Catalog
+    from tricorn.manager.catalog.catalog import Catalog
 
     return Catalog(settings, functools.partial(choose_engine, facts), facts).scan()
 
@@ -44,7 +44,7 @@ def models(place: Place, facts: Facts) -> Iterator[Check]:
         yield Check("models", "warn", f"{more} more are broken", fix)
     whole = [spec.id for spec in specs.values() if not spec.fault]
     if settings.default_model is not None and settings.default_model not in specs:
-        from tricorn import default_model
+        from tricorn.installing import default_model
 
         if settings.default_model != default_model.SHIPPED.name:
             what = f"DEFAULT_MODEL is {settings.default_model}, and there is no such model"

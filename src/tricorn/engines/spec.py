@@ -34,7 +34,7 @@ class EngineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ended sequences that are kept for that; None: the engine chooses."""
     memory: int | None = None
     """Bytes of main memory that it may count on for sizes that it chooses itself; None: what it
-    finds free. The manager says so, no user: see `manager.memory_needs`."""
+    finds free. The manager says so, no user: see `manager.memory.needs`."""
 
 
 class Adapter(msgspec.Struct, frozen=True):

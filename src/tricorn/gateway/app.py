@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from tricorn import logs
-from tricorn.config import Settings
 from tricorn.errors import StartupError
-from tricorn.gateway import (
-    access,
-    cors,
-    errors,
-    forwarded,
-    instance,
-    lifeline,
-    origins,
-    proxy,
-    record,
-    security_headers,
-    usage,
-)
+from tricorn.gateway import record, usage
+from tricorn.gateway.answers import errors
+from tricorn.gateway.guard import access, cors, origins, security_headers
+from tricorn.gateway.http import forwarded, instance, lifeline
+from tricorn.gateway.orders import proxy
 from tricorn.gateway.routes import (
     anthropic,
     chat,
@@ -49,10 +40,11 @@ from tricorn.gateway.routes import (
     logs as log_routes,
 )
 from tricorn.gateway.services import EXTENSION, Manager, Services
+from tricorn.settings.config import Settings
 from tricorn.tracing import wanted
 
 if TYPE_CHECKING:
-    from tricorn.gateway.tracing import Tracing
+    from tricorn.gateway.traces.tracing import Tracing
 
 INFERENCE = (
     chat,
@@ -137,6 +129,6 @@ def _tracing() -> Tracing | None:
     if not wanted.wanted(os.environ):
         return None
     # Only here: OpenTelemetry is an extra.
-    from tricorn.gateway.tracing import Tracing
+    from tricorn.gateway.traces.tracing import Tracing
 
     return Tracing()

@@ -16,12 +16,12 @@ from flask import Flask, Response, g, has_request_context, request
 
 from tricorn import logs
 from tricorn.access.rate import Rate
-from tricorn.gateway.timing import Timing
+from tricorn.gateway.requests.timing import Timing
 from tricorn.manager.protocol import Granted
 from tricorn.tracing.headers import Headers
 
 if TYPE_CHECKING:
-    from tricorn.gateway.request_trace import RequestTrace
+    from tricorn.gateway.traces.request_trace import RequestTrace
 
 REQUEST_ID_HEADER = "x-request-id"
 IGNORED_HEADER = "x-tricorn-ignored"

@@ -13,13 +13,15 @@ from typing import Any, Protocol, cast
 import msgspec
 from flask import current_app
 
-from tricorn.config import Settings
 from tricorn.errors import ManagerUnavailable
-from tricorn.gateway import access, disconnect, pinned
-from tricorn.gateway.deadline import Deadlines
-from tricorn.gateway.heartbeat import Heartbeat
-from tricorn.gateway.key_book import KeyBook
+from tricorn.gateway.guard import access
+from tricorn.gateway.guard.key_book import KeyBook
+from tricorn.gateway.http import disconnect
+from tricorn.gateway.http.heartbeat import Heartbeat
+from tricorn.gateway.orders import pinned
+from tricorn.gateway.requests.deadline import Deadlines
 from tricorn.manager.protocol import Claim, Snapshot, Usage
+from tricorn.settings.config import Settings
 from tricorn.storage.keys import KeyStore
 from tricorn.storage.responses import ResponseStore
 from tricorn.worker.client import EnginePool

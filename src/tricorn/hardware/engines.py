@@ -7,9 +7,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tricorn.engine_installs import ENGINES
-from tricorn.environment_state import MARKER
 from tricorn.hardware.probe import Findings, folders
+from tricorn.installing.engine_installs import ENGINES
+from tricorn.installing.environment_state import MARKER
 
 GPU_LIBRARIES = {"cuda": "cuda", "metal": "metal", "hip": "rocm", "vulkan": "vulkan"}
 """The part `ggml-…` of a library's name → the device that it makes llama.cpp use."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tricorn.engine_installs import ENGINES
 from tricorn.hardware.facts import Facts, NvidiaGpu
+from tricorn.installing.engine_installs import ENGINES
 
 VLLM_CAPABILITY = (7, 5)
 """vLLM's installation guide from 0.21 on: Turing or newer."""

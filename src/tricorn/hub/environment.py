@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tricorn import secret_variables
-from tricorn.config import Settings
+from tricorn.settings import secret_variables
+from tricorn.settings.config import Settings
 
 
 def of_pull(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:

@@ -16,8 +16,8 @@ from tricorn.engines.llamacpp import mmproj
 from tricorn.errors import InvalidRequest, ModelNotFound
 from tricorn.hub import quants
 from tricorn.hub.names import Wanted
-from tricorn.manager import adapter_folder, hf_folder
-from tricorn.manager.gguf_names import model_name, parts, split_of
+from tricorn.manager.catalog import adapter_folder, hf_folder
+from tricorn.manager.catalog.gguf_names import model_name, parts, split_of
 
 GGUF = ".gguf"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tricorn import file_lock
+from tricorn.installing import file_lock
 
 STAGING = ".pull"
 LOCK = "lock"

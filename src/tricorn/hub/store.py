@@ -16,12 +16,12 @@ from pathlib import Path
 
 import msgspec
 
-from tricorn import file_lock
 from tricorn.errors import DownloadFailed
 from tricorn.hub.names import Wanted
 from tricorn.hub.selection import Chosen
 from tricorn.hub.staging import LOCK, STAGING
 from tricorn.hub.transfer import Digest, digest_name
+from tricorn.installing import file_lock
 
 RECORD = "files.json"
 

@@ -115,7 +115,7 @@ class ManagerClient:
     def order(
         self, command: str, arguments: dict[str, Any], inbox: queue.SimpleQueue[object]
     ) -> int:
-        """Give an order that `manager.orders` knows; returns the call's number at once.
+        """Give an order that `manager.desk.orders` knows; returns the call's number at once.
 
         Later `inbox` gets `protocol.Told`, and maybe `protocol.Progress` before, or the error why
         not, as in `acquire`. `withdraw` ends it.

@@ -20,16 +20,16 @@ import msgspec
 from tricorn import logs
 from tricorn.access.admission import Admission
 from tricorn.manager import protocol
-from tricorn.manager.orders import Orders
-from tricorn.manager.pool import Pool
+from tricorn.manager.access.turnstile import Turnstile
+from tricorn.manager.access.usage_ledger import UsageLedger
+from tricorn.manager.desk.orders import Orders
+from tricorn.manager.pool.pool import Pool
 from tricorn.manager.protocol import ManagerMessage, ModelInfo, Snapshot
-from tricorn.manager.replica import Replica
-from tricorn.manager.turnstile import Turnstile
-from tricorn.manager.usage_ledger import UsageLedger
+from tricorn.manager.replicas.replica import Replica
 from tricorn.wire import MAX_FRAME, MAX_HELLO, pack, read_frame
 
 if TYPE_CHECKING:
-    from tricorn.manager.call_traces import CallTraces
+    from tricorn.manager.figures.call_traces import CallTraces
 
 HELLO_DEADLINE_S = 5.0
 PUSH_DELAY_S = 0.02

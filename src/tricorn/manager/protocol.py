@@ -179,7 +179,7 @@ class Order(msgspec.Struct, frozen=True, tag="order"):
 
     call: int
     command: str
-    """As `manager.orders` knows them."""
+    """As `manager.desk.orders` knows them."""
     arguments: dict[str, Any] = {}
 
 

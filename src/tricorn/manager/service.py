@@ -19,45 +19,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tricorn import logs, tls
-from tricorn.config import Settings
 from tricorn.engines.spec import ModelSpec
 from tricorn.errors import InvalidRequest, StartupError, TricornError
 from tricorn.file_stamps import Stamps
 from tricorn.hardware import facts
 from tricorn.hardware.choice import Preferences, choose_engine, require_possible
-from tricorn.manager import available, first_key, measuring, memory_budget, stop_signals
-from tricorn.manager.announcement import announcement, base_url
-from tricorn.manager.catalog import Catalog
+from tricorn.manager.access import first_key
+from tricorn.manager.access.usage_ledger import UsageLedger
+from tricorn.manager.catalog.catalog import Catalog
+from tricorn.manager.catalog.default_choice import pick_default, readiness
 from tricorn.manager.control import ControlServer
-from tricorn.manager.default_choice import pick_default, readiness
-from tricorn.manager.desk import Desk, one_at_a_time
-from tricorn.manager.events import Events
-from tricorn.manager.gateway_keeper import GatewayKeeper
-from tricorn.manager.guard import Supervision
-from tricorn.manager.hangup import Terminal
-from tricorn.manager.ledger import Ledger
-from tricorn.manager.listening import bind, check_port
-from tricorn.manager.listing import Listing
-from tricorn.manager.memory_books import MemoryBooks
-from tricorn.manager.overrides import Overrides
-from tricorn.manager.placement import LocalPlacement, suits
-from tricorn.manager.pool import Pool
-from tricorn.manager.pool_bounds import bounds_of, limits_of
+from tricorn.manager.desk.desk import Desk, one_at_a_time
+from tricorn.manager.desk.events import Events
+from tricorn.manager.desk.overrides import Overrides
+from tricorn.manager.lifecycle import stop_signals
+from tricorn.manager.lifecycle.announcement import announcement, base_url
+from tricorn.manager.lifecycle.gateway_keeper import GatewayKeeper
+from tricorn.manager.lifecycle.hangup import Terminal
+from tricorn.manager.lifecycle.listening import bind, check_port
+from tricorn.manager.lifecycle.reloading import ReadSettings, Reloading
+from tricorn.manager.lifecycle.settings_changes import GATEWAY, LIVE
+from tricorn.manager.lifecycle.systemd import Systemd
+from tricorn.manager.memory import available, measuring
+from tricorn.manager.memory import budget as memory_budget
+from tricorn.manager.memory.books import MemoryBooks
+from tricorn.manager.memory.ledger import Ledger
+from tricorn.manager.pool.bounds import bounds_of, limits_of
+from tricorn.manager.pool.listing import Listing
+from tricorn.manager.pool.pool import Pool
 from tricorn.manager.protocol import ModelInfo
-from tricorn.manager.reloading import ReadSettings, Reloading
-from tricorn.manager.replica import Replica
+from tricorn.manager.replicas.guard import Supervision
+from tricorn.manager.replicas.placement import LocalPlacement, suits
+from tricorn.manager.replicas.replica import Replica
+from tricorn.manager.replicas.spares import Spares
+from tricorn.manager.replicas.worker_process import WorkerProcess
 from tricorn.manager.run_directory import SETTINGS_FILE, RunDirectory
-from tricorn.manager.settings_changes import GATEWAY, LIVE
-from tricorn.manager.spares import Spares
-from tricorn.manager.systemd import Systemd
-from tricorn.manager.usage_ledger import UsageLedger
-from tricorn.manager.worker_process import WorkerProcess
+from tricorn.settings.config import Settings
 from tricorn.storage.keys import KeyStore
 from tricorn.storage.manager_memory import ManagerMemory
 from tricorn.tracing import wanted
 
 if TYPE_CHECKING:
-    from tricorn.manager.call_traces import CallTraces
+    from tricorn.manager.figures.call_traces import CallTraces
 
 RESCAN_S = 3.0
 """How soon a model file that is put into the folder appears in the list by itself."""
@@ -466,7 +469,7 @@ class Service:
         if not wanted.wanted(os.environ):
             return None
         # Only here: OpenTelemetry is an extra.
-        from tricorn.manager.call_traces import CallTraces
+        from tricorn.manager.figures.call_traces import CallTraces
         from tricorn.tracing.export import Traces
 
         return CallTraces(Traces("manager"), self._pool)

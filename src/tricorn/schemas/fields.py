@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from tricorn.quantities import seconds
+from tricorn.settings.quantities import seconds
 
 MAX_STOPS = 16
 MAX_NESTING = 64

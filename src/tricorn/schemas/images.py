@@ -1,4 +1,4 @@
-"""Content parts of type `image_url`. Their addresses are read by `gateway/images.py`."""
+"""Content parts of type `image_url`. Their addresses are read by `gateway/requests/images.py`."""
 
 from __future__ import annotations
 

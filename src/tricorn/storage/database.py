@@ -22,8 +22,8 @@ from typing import TypeVar
 
 import structlog
 
-from tricorn import file_lock
 from tricorn.errors import StorageUnavailable
+from tricorn.installing import file_lock
 
 APPLICATION_ID = 0x54726963
 """SQLite's mark for files of one application: "Tric"."""

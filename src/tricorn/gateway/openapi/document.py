@@ -26,13 +26,14 @@ from pydantic import BaseModel
 from werkzeug.routing import Rule
 
 from tricorn import __version__
-from tricorn.config import Settings
-from tricorn.gateway import error_shapes, requirements
+from tricorn.gateway.answers import error_shapes
+from tricorn.gateway.guard import requirements
+from tricorn.gateway.guard.requirements import Requirement
 from tricorn.gateway.openapi import failures, schemas
 from tricorn.gateway.openapi.answers.common import AnthropicError, OllamaError, OpenAIError
 from tricorn.gateway.openapi.families import FAMILIES
 from tricorn.gateway.openapi.operation import JSON, NDJSON, SSE, Answer, Family, Operation
-from tricorn.gateway.requirements import Requirement
+from tricorn.settings.config import Settings
 
 VERSION = "3.1.0"
 ABOUT = """\

@@ -8,9 +8,11 @@ from tricorn.chat.anthropic.events import MessageEvents
 from tricorn.chat.anthropic.message import Message
 from tricorn.chat.choice import ToolUse
 from tricorn.engines.request import ChatPrompt
-from tricorn.gateway import images, record, respond, sse
-from tricorn.gateway.generation import Job
-from tricorn.gateway.incoming import parse
+from tricorn.gateway import record
+from tricorn.gateway.answers import respond, sse
+from tricorn.gateway.requests import images
+from tricorn.gateway.requests.generation import Job
+from tricorn.gateway.requests.incoming import parse
 from tricorn.gateway.routes.tokens import tokenized
 from tricorn.gateway.services import services
 from tricorn.schemas.anthropic.request import CountTokensRequest, MessagesRequest

@@ -7,9 +7,12 @@ from flask import Blueprint, Response
 from tricorn.chat.chat_completion import ChatChunks, ChatCompletion
 from tricorn.chat.choice import ToolUse
 from tricorn.chat.reasoning import FIELDS
-from tricorn.gateway import access, images, record, respond
-from tricorn.gateway.generation import Job
-from tricorn.gateway.incoming import parse
+from tricorn.gateway import record
+from tricorn.gateway.answers import respond
+from tricorn.gateway.guard import access
+from tricorn.gateway.requests import images
+from tricorn.gateway.requests.generation import Job
+from tricorn.gateway.requests.incoming import parse
 from tricorn.gateway.services import services
 from tricorn.schemas.chat import ChatRequest
 

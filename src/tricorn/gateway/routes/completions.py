@@ -5,9 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from tricorn.chat.text_completion import TextChunks, TextCompletion
-from tricorn.gateway import record, respond
-from tricorn.gateway.generation import Job
-from tricorn.gateway.incoming import parse
+from tricorn.gateway import record
+from tricorn.gateway.answers import respond
+from tricorn.gateway.requests.generation import Job
+from tricorn.gateway.requests.incoming import parse
 from tricorn.schemas.completions import CompletionRequest
 
 bp = Blueprint("completions", __name__)

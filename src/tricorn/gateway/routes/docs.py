@@ -14,7 +14,7 @@ from flask.blueprints import BlueprintSetupState
 from gevent import get_hub, monkey
 from werkzeug.exceptions import NotFound
 
-from tricorn.gateway import docs_page
+from tricorn.gateway.openapi import docs_page
 from tricorn.gateway.services import services
 
 bp = Blueprint("docs", __name__)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from tricorn.chat import pooled
-from tricorn.gateway import record, respond
-from tricorn.gateway.abilities import must_cut, must_embed
-from tricorn.gateway.call import Ask
-from tricorn.gateway.incoming import parse
+from tricorn.gateway import record
+from tricorn.gateway.answers import respond
+from tricorn.gateway.requests.abilities import must_cut, must_embed
+from tricorn.gateway.requests.call import Ask
+from tricorn.gateway.requests.incoming import parse
 from tricorn.manager.protocol import Granted
 from tricorn.schemas.embeddings import EmbeddingRequest
 from tricorn.worker.protocol import Embed, Vectors

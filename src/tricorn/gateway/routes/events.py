@@ -16,17 +16,19 @@ import orjson
 from flask import Blueprint, Response, request
 
 from tricorn.errors import InvalidRequest, TricornError
-from tricorn.gateway import access, record, respond, sse
-from tricorn.gateway.disconnect import GONE
-from tricorn.gateway.heartbeat import SILENCE
-from tricorn.gateway.ordering import ordered
+from tricorn.gateway import record
+from tricorn.gateway.answers import respond, sse
+from tricorn.gateway.guard import access
+from tricorn.gateway.http.disconnect import GONE
+from tricorn.gateway.http.heartbeat import SILENCE
+from tricorn.gateway.orders.ordering import ordered
 from tricorn.gateway.services import Services, services
 from tricorn.manager.protocol import Event, ModelInfo
 
 bp = Blueprint("events", __name__)
 
 LAST = "manager.stopping"
-"""As `manager.events` has it; a stream that went on would keep this process from ending."""
+"""As `manager.desk.events` has it; a stream that went on would keep this process from ending."""
 BEGIN = b"retry: 1000\n\n"
 """After so many milliseconds a client that was cut off comes back."""
 

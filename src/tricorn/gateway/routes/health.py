@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 
 from tricorn import __version__
 from tricorn.errors import ManagerUnavailable
-from tricorn.gateway import respond
+from tricorn.gateway.answers import respond
 from tricorn.gateway.services import services
 
 bp = Blueprint("health", __name__)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from tricorn.gateway import access, managing, record, respond
-from tricorn.gateway.ordering import ordered
+from tricorn.gateway import record
+from tricorn.gateway.answers import respond
+from tricorn.gateway.guard import access
+from tricorn.gateway.orders import managing
+from tricorn.gateway.orders.ordering import ordered
 from tricorn.gateway.services import services
 from tricorn.manager.protocol import ModelInfo
 from tricorn.schemas.management import InstanceRequest

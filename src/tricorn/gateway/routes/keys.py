@@ -9,9 +9,9 @@ from flask import Blueprint, Response, request
 
 from tricorn.access import usage
 from tricorn.errors import InvalidRequest
-from tricorn.gateway import respond
-from tricorn.gateway.incoming import body
-from tricorn.gateway.managing import parse
+from tricorn.gateway.answers import respond
+from tricorn.gateway.orders.managing import parse
+from tricorn.gateway.requests.incoming import body
 from tricorn.gateway.services import services
 from tricorn.schemas.keys import KeyChange, KeyRequest
 from tricorn.storage.keys import StoredKey, day

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from tricorn.errors import InvalidRequest
-from tricorn.gateway import respond
-from tricorn.gateway.managing import parse
-from tricorn.gateway.ordering import ordered
+from tricorn.gateway.answers import respond
+from tricorn.gateway.orders.managing import parse
+from tricorn.gateway.orders.ordering import ordered
 from tricorn.schemas.management import LOG_LEVELS, LogLevelRequest
 
 bp = Blueprint("logs", __name__)

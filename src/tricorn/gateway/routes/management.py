@@ -6,9 +6,11 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response
 
-from tricorn.gateway import managing, record, respond
-from tricorn.gateway.managing import named, parse
-from tricorn.gateway.ordering import ordered
+from tricorn.gateway import record
+from tricorn.gateway.answers import respond
+from tricorn.gateway.orders import managing
+from tricorn.gateway.orders.managing import named, parse
+from tricorn.gateway.orders.ordering import ordered
 from tricorn.gateway.routes import models
 from tricorn.gateway.services import services
 from tricorn.schemas.management import LoadRequest, PullRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from tricorn.gateway.ordering import ordered
+from tricorn.gateway.orders.ordering import ordered
 from tricorn.metrics.exposition import CONTENT_TYPE
 
 bp = Blueprint("metrics", __name__)

@@ -9,7 +9,8 @@ from flask import Blueprint, Response, request
 
 from tricorn.engines.spec import EngineCapabilities
 from tricorn.errors import ModelNotFound
-from tricorn.gateway import anthropic_models, respond
+from tricorn.gateway import anthropic_models
+from tricorn.gateway.answers import respond
 from tricorn.gateway.services import services
 from tricorn.manager.protocol import ModelInfo
 from tricorn.model_facts.facts import FileFacts

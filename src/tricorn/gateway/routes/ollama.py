@@ -11,13 +11,17 @@ from flask import Blueprint, Response
 from tricorn.chat.choice import ToolUse
 from tricorn.chat.ollama import answers
 from tricorn.chat.ollama.times import Stopwatch
-from tricorn.gateway import access, images, pinned, record, respond, sse
-from tricorn.gateway.abilities import must_generate
-from tricorn.gateway.generation import Job
-from tricorn.gateway.incoming import parse
-from tricorn.gateway.ollama_checks import must_answer, must_hold
-from tricorn.gateway.ollama_names import meant
-from tricorn.gateway.ordering import ordered
+from tricorn.gateway import record
+from tricorn.gateway.answers import respond, sse
+from tricorn.gateway.guard import access
+from tricorn.gateway.ollama.checks import must_answer, must_hold
+from tricorn.gateway.ollama.names import meant
+from tricorn.gateway.orders import pinned
+from tricorn.gateway.orders.ordering import ordered
+from tricorn.gateway.requests import images
+from tricorn.gateway.requests.abilities import must_generate
+from tricorn.gateway.requests.generation import Job
+from tricorn.gateway.requests.incoming import parse
 from tricorn.gateway.services import services
 from tricorn.manager.protocol import Granted
 from tricorn.schemas.ollama.request import (

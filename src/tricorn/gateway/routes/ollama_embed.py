@@ -6,12 +6,13 @@ from flask import Blueprint, Response
 
 from tricorn.chat.ollama import vectors
 from tricorn.chat.ollama.times import Stopwatch
-from tricorn.gateway import record, respond
-from tricorn.gateway.abilities import must_cut, must_embed
-from tricorn.gateway.call import Ask
-from tricorn.gateway.incoming import parse
-from tricorn.gateway.ollama_checks import must_hold
-from tricorn.gateway.ollama_names import meant
+from tricorn.gateway import record
+from tricorn.gateway.answers import respond
+from tricorn.gateway.ollama.checks import must_hold
+from tricorn.gateway.ollama.names import meant
+from tricorn.gateway.requests.abilities import must_cut, must_embed
+from tricorn.gateway.requests.call import Ask
+from tricorn.gateway.requests.incoming import parse
 from tricorn.gateway.routes.ollama import load_or_unload, stopwatch
 from tricorn.manager.protocol import Granted
 from tricorn.schemas.ollama.models import OllamaEmbed, OllamaEmbeddings

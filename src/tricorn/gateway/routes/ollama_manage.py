@@ -7,10 +7,10 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from tricorn.gateway import respond, sse
-from tricorn.gateway.incoming import parse
-from tricorn.gateway.ollama_names import meant
-from tricorn.gateway.ordering import ordered, streamed
+from tricorn.gateway.answers import respond, sse
+from tricorn.gateway.ollama.names import meant
+from tricorn.gateway.orders.ordering import ordered, streamed
+from tricorn.gateway.requests.incoming import parse
 from tricorn.schemas.ollama.models import OllamaDelete, OllamaPull
 
 bp = Blueprint("ollama_manage", __name__)

@@ -9,10 +9,12 @@ from flask import Blueprint, Response, request
 
 from tricorn import __version__
 from tricorn.errors import ModelNotFound, UnsupportedParameter
-from tricorn.gateway import ollama_shapes, pinned, respond
-from tricorn.gateway.incoming import parse
-from tricorn.gateway.ollama_names import resolve
-from tricorn.gateway.ordering import ordered
+from tricorn.gateway.answers import respond
+from tricorn.gateway.ollama import shapes as ollama_shapes
+from tricorn.gateway.ollama.names import resolve
+from tricorn.gateway.orders import pinned
+from tricorn.gateway.orders.ordering import ordered
+from tricorn.gateway.requests.incoming import parse
 from tricorn.gateway.services import services
 from tricorn.manager.protocol import ModelInfo
 from tricorn.schemas.ollama.models import OllamaShow

@@ -8,10 +8,11 @@ from flask import Blueprint, Response
 
 from tricorn.chat import pooled
 from tricorn.chat.response import new_id
-from tricorn.gateway import record, respond
-from tricorn.gateway.abilities import must_compare
-from tricorn.gateway.call import Ask
-from tricorn.gateway.incoming import parse
+from tricorn.gateway import record
+from tricorn.gateway.answers import respond
+from tricorn.gateway.requests.abilities import must_compare
+from tricorn.gateway.requests.call import Ask
+from tricorn.gateway.requests.incoming import parse
 from tricorn.schemas.ranking import RerankRequest, ScoreRequest
 from tricorn.worker.protocol import Score, Scored
 

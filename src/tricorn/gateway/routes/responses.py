@@ -7,11 +7,13 @@ from typing import Any, NoReturn
 from flask import Blueprint, Response, request
 
 from tricorn.errors import InvalidRequest, RequestError, ResponseNotFound, UnsupportedParameter
-from tricorn.gateway import access, record, respond
-from tricorn.gateway.call import Ask
-from tricorn.gateway.generation import Job
-from tricorn.gateway.incoming import parse
-from tricorn.gateway.responding import Answering, Conversation, in_our_words
+from tricorn.gateway import record
+from tricorn.gateway.answers import respond
+from tricorn.gateway.answers.responding import Answering, Conversation, in_our_words
+from tricorn.gateway.guard import access
+from tricorn.gateway.requests.call import Ask
+from tricorn.gateway.requests.generation import Job
+from tricorn.gateway.requests.incoming import parse
 from tricorn.gateway.services import services
 from tricorn.schemas.responses.request import ResponsesRequest
 from tricorn.storage.responses import Missing, ResponseStore

@@ -8,8 +8,9 @@ from flask import Blueprint, Response
 
 from tricorn import __version__
 from tricorn.errors import ManagerUnavailable
-from tricorn.gateway import access, respond
-from tricorn.gateway.ordering import ordered
+from tricorn.gateway.answers import respond
+from tricorn.gateway.guard import access
+from tricorn.gateway.orders.ordering import ordered
 from tricorn.gateway.services import services
 
 bp = Blueprint("system", __name__)

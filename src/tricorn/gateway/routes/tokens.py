@@ -5,9 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from tricorn.engines.spec import LoadedModel
-from tricorn.gateway import images, record, respond
-from tricorn.gateway.call import Ask
-from tricorn.gateway.incoming import body, validated
+from tricorn.gateway import record
+from tricorn.gateway.answers import respond
+from tricorn.gateway.requests import images
+from tricorn.gateway.requests.call import Ask
+from tricorn.gateway.requests.incoming import body, validated
 from tricorn.gateway.services import services
 from tricorn.schemas.chat import ChatRequest
 from tricorn.schemas.tokens import DetokenizeRequest, TokenizeChatRequest, TokenizeTextRequest

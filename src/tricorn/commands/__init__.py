@@ -1,0 +1,1 @@
+"""What `tricorn` can do besides serving, one file a command."""

@@ -1,0 +1,1 @@
+"""What is sent back: objects, streams, errors."""

@@ -1,0 +1,1 @@
+"""gunicorn and its sockets: how connections are served, and when the gateway ends."""

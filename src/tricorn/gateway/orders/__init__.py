@@ -1,0 +1,1 @@
+"""Orders to the manager, and requests pinned to one instance."""

@@ -1,0 +1,1 @@
+"""A request to a model on its way: lease, start, events, release."""

@@ -1,0 +1,1 @@
+"""What is installed, and how. Standard library only: it runs before anything is."""

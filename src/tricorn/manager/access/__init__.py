@@ -1,0 +1,1 @@
+"""Keys and limits, as the manager holds to them."""

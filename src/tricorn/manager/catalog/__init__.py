@@ -1,0 +1,1 @@
+"""Which models there are: found on disk and in the settings."""

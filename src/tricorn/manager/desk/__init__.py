@@ -1,0 +1,1 @@
+"""What gateways order beside leases, and those who carry it out."""

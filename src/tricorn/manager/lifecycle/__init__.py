@@ -1,0 +1,1 @@
+"""How Tricorn starts, reloads and ends."""
