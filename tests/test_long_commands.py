@@ -49,7 +49,7 @@ def test_a_long_command_shows_that_it_lives(tmp_path: Path) -> None:
 def test_a_signal_ends_a_running_install(tmp_path: Path) -> None:
     """SIGTERM while a command runs ends that command too, and the exit code tells."""
     code = (
-        "import sys; from pathlib import Path; from tricorn import long_commands\n"
+        "import sys; from pathlib import Path; from tricorn.installing import long_commands\n"
         "child = 'import os, time; print(\"Installing\", os.getpid(), flush=True);'\n"
         "child += 'time.sleep(60)'\n"
         "long_commands.run([sys.executable, '-c', child], 'probe', plain_interval_s=0.05,\n"

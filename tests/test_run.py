@@ -22,26 +22,17 @@ PROJECT = Path(__file__).resolve().parents[1]
 SOURCE = PROJECT / "src" / "tricorn"
 BEFORE_INSTALL = [
     "__init__",
-    "default_model",
+    "commands.engines",
     *(f"doctor.{file.stem}" for file in sorted((SOURCE / "doctor").glob("[a-z]*.py"))),
-    "engine_commands",
-    "engine_installs",
-    "environment_state",
-    "environments",
-    "file_lock",
     *(f"hardware.{file.stem}" for file in sorted((SOURCE / "hardware").glob("[a-z]*.py"))),
-    "hidden_flags",
-    "install_faults",
-    "installed_packages",
-    "installer",
+    *(f"installing.{file.stem}" for file in sorted((SOURCE / "installing").glob("[a-z]*.py"))),
     "launch",
-    "long_commands",
-    "package_tools",
     "place",
-    "prerequisites",
+    "settings.hidden_flags",
     "tracing.wanted",
 ]
-PACKAGES = ("tricorn", "tricorn.doctor", "tricorn.hardware", "tricorn.tracing")
+FOLDERS = ("commands", "doctor", "hardware", "installing", "settings", "tracing")
+PACKAGES = ("tricorn", *(f"tricorn.{folder}" for folder in FOLDERS))
 for later in ("doctor.generation", "hardware.choice", "hardware.reasons"):
     BEFORE_INSTALL.remove(later)  # only imported where Tricorn is installed
 
