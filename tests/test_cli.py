@@ -18,7 +18,7 @@ from tricorn.hardware.facts import Facts
 from tricorn.installing import default_model, installer
 from tricorn.installing.engine_installs import Machine
 from tricorn.installing.install_faults import InstallError
-from tricorn.manager import service
+from tricorn.manager import main as manager
 from tricorn.manager.lifecycle import listening
 from tricorn.place import Place
 from tricorn.settings.config import ModelSettings, Settings
@@ -45,7 +45,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         runs.append({"settings": settings} | given)
         return 0
 
-    monkeypatch.setattr(service, "run", run)
+    monkeypatch.setattr(manager, "run", run)
     return runs
 
 

@@ -140,7 +140,7 @@ def serve(arguments: argparse.Namespace) -> int:
     """Settings → engine and model present → the manager. StartupError where one of them fails."""
     # Imported here: `--version` and a wrong flag answer at once.
     from tricorn.doctor import runner as checks
-    from tricorn.manager import service
+    from tricorn.manager import main as manager
     from tricorn.manager.lifecycle.listening import check_port
 
     read_settings = functools.partial(loaded, arguments)
@@ -153,10 +153,10 @@ def serve(arguments: argparse.Namespace) -> int:
         tls.check(settings)
     pythons: dict[str, Path] = {}
     if not arguments.skip_check:
-        pythons = install(settings, say=service.say)
+        pythons = install(settings, say=manager.say)
         if settings.mode == "dev":
-            checks.tell_at_start(from_settings(settings), service.say)
-    return service.run(
+            checks.tell_at_start(from_settings(settings), manager.say)
+    return manager.run(
         settings,
         engine_python=lambda name: pythons.get(name) or installed_python(name, settings),
         with_gateway=not arguments.without_gateway,

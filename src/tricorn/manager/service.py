@@ -10,38 +10,35 @@ change of `.env` or tricorn.yaml, has the settings read again.
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tricorn import logs, tls
 from tricorn.engines.spec import ModelSpec
 from tricorn.errors import InvalidRequest, StartupError, TricornError
 from tricorn.file_stamps import Stamps
 from tricorn.hardware import facts
-from tricorn.hardware.choice import Preferences, choose_engine, require_possible
+from tricorn.hardware.choice import Preferences, require_possible
+from tricorn.manager import parts
 from tricorn.manager.access import first_key
 from tricorn.manager.access.usage_ledger import UsageLedger
 from tricorn.manager.catalog.catalog import Catalog
-from tricorn.manager.catalog.default_choice import pick_default, readiness
+from tricorn.manager.catalog.default_choice import readiness
 from tricorn.manager.control import ControlServer
 from tricorn.manager.desk.desk import Desk, one_at_a_time
 from tricorn.manager.desk.events import Events
 from tricorn.manager.desk.overrides import Overrides
 from tricorn.manager.lifecycle import stop_signals
 from tricorn.manager.lifecycle.announcement import announcement, base_url
-from tricorn.manager.lifecycle.gateway_keeper import GatewayKeeper
 from tricorn.manager.lifecycle.hangup import Terminal
-from tricorn.manager.lifecycle.listening import bind, check_port
 from tricorn.manager.lifecycle.reloading import ReadSettings, Reloading
 from tricorn.manager.lifecycle.settings_changes import GATEWAY, LIVE
 from tricorn.manager.lifecycle.systemd import Systemd
-from tricorn.manager.memory import available, measuring
-from tricorn.manager.memory import budget as memory_budget
+from tricorn.manager.memory import available
 from tricorn.manager.memory.books import MemoryBooks
 from tricorn.manager.memory.ledger import Ledger
 from tricorn.manager.pool.bounds import bounds_of, limits_of
@@ -49,18 +46,12 @@ from tricorn.manager.pool.listing import Listing
 from tricorn.manager.pool.pool import Pool
 from tricorn.manager.protocol import ModelInfo
 from tricorn.manager.replicas.guard import Supervision
-from tricorn.manager.replicas.placement import LocalPlacement, suits
+from tricorn.manager.replicas.placement import LocalPlacement
 from tricorn.manager.replicas.replica import Replica
-from tricorn.manager.replicas.spares import Spares
-from tricorn.manager.replicas.worker_process import WorkerProcess
 from tricorn.manager.run_directory import SETTINGS_FILE, RunDirectory
 from tricorn.settings.config import Settings
 from tricorn.storage.keys import KeyStore
 from tricorn.storage.manager_memory import ManagerMemory
-from tricorn.tracing import wanted
-
-if TYPE_CHECKING:
-    from tricorn.manager.figures.call_traces import CallTraces
 
 RESCAN_S = 3.0
 """How soon a model file that is put into the folder appears in the list by itself."""
@@ -72,58 +63,6 @@ FORCED = 130
 Announce = Callable[[str], None]
 
 log = logs.get("manager")
-
-
-def say(text: str) -> None:
-    """Print for people, at once."""
-    print(text, flush=True)
-
-
-def run(
-    settings: Settings,
-    *,
-    engine_python: Callable[[str], Path],
-    with_gateway: bool = True,
-    announce: Announce = say,
-    read_settings: ReadSettings | None = None,
-    files: Stamps | None = None,
-) -> int:
-    """Serve until a signal; the exit code. StartupError where it cannot start.
-
-    For a process's main thread, which has nothing else to do: signals are ignored afterwards.
-
-    engine_python: the Python executable of an engine's environment; called before each load.
-    announce: gets what people want to see at start, once it can be used.
-    read_settings: for a reload; files: whose change is one, as they were when they were read.
-    """
-    if with_gateway:
-        check_port(settings.host, settings.port)
-    if fault := wanted.fault(os.environ):
-        raise StartupError(fault)
-    machine = facts.detect(engines_dir=settings.engines_dir, folder=settings.data_dir)
-    # An impossible wish is an error of the start.
-    require_possible(machine, Preferences(settings.inference_engine, settings.device_type))
-    with RunDirectory.open(settings.runtime_dir()) as run_dir:
-        if told := first_key.prepare(settings, KeyStore(settings.data_dir)):
-            announce(told)
-        remembered = ManagerMemory(settings.data_dir)
-        overrides = Overrides(remembered)
-        choose = functools.partial(choose_engine, machine)
-        catalog = Catalog(settings, choose, machine, overrides.entries)
-        specs = catalog.scan()
-        default_model = pick_default(settings, specs)
-        service = Service(
-            settings,
-            run_dir,
-            catalog,
-            default_model,
-            machine,
-            engine_python,
-            remembered,
-            overrides,
-        )
-        service.reload_by(read_settings, files or {})
-        return asyncio.run(service.main(specs, with_gateway=with_gateway, announce=announce))
 
 
 class Service:
@@ -167,10 +106,23 @@ class Service:
         stop_signals.listen(signals)
         self._announce = announce
         self._with_gateway = with_gateway
-        self._unix = self._use_unix_sockets()
+        self._unix = parts.uses_unix_sockets(self._settings, self._run_dir)
         self._available = available.of_machine(self._machine)
-        self._books = self._make_books()
-        self._spares = self._make_spares()
+        self._ledger = Ledger(parts.budget(self._settings, self._machine), self._available)
+        self._books = MemoryBooks(
+            self._ledger,
+            self._machine,
+            self._remembered,
+            self._available,
+            on_change=lambda: self._pool.wake(),
+        )
+        self._spares = parts.spares(
+            lambda: self._settings,
+            lambda: self._placement,
+            self._ledger,
+            self._machine,
+            on_measured=self._available.forget,
+        )
         self._events = Events()
         scan = one_at_a_time(self._catalog.scan)
         self._pool = Pool(
@@ -185,7 +137,7 @@ class Service:
             bounds=bounds_of(self._settings),
             on_change=self._changed,
         )
-        self._traces = self._make_traces()
+        self._traces = parts.traces(self._pool)
         self._pool.adopt(specs)
         self._desk = Desk(
             lambda: self._settings,
@@ -213,10 +165,22 @@ class Service:
         )
         self._events.publish = self._control.broadcast
         await self._control.open(self._run_dir.path / "control.sock" if self._unix else None)
-        self._placement = self._make_placement()
+        self._placement = LocalPlacement(
+            engine_python=self._engine_python,
+            run_dir=self._run_dir.path,
+            log_dir=self._settings.log_dir,
+            control_address=self._control.address,
+            control_secret=self._control.secret,
+            unix_sockets=self._unix,
+            log_level=self._settings.log_level,
+            log_json=self._settings.log_json(),
+            take_spare=self._spares.take,
+        )
         self._run_dir.write(SETTINGS_FILE, self._settings.model_dump_json())
         self._run_dir.write_control(self._control.address, self._control.secret)
-        self._gateway = self._make_gateway() if with_gateway else None
+        self._gateway = (
+            parts.gateway(lambda: self._settings, self._run_dir) if with_gateway else None
+        )
         log.info("manager started", pid=os.getpid(), run_dir=str(self._run_dir.path))
         self._announced = False
         self._changed()
@@ -357,7 +321,7 @@ class Service:
             self._desk.monitoring.level(settings.log_level)
         self._desk.monitoring.configure()
         self._catalog.configure(settings)
-        self._ledger.set_budget(self._budget())
+        self._ledger.set_budget(parts.budget(settings, self._machine))
         self._pool.configure(limits_of(settings), bounds_of(settings))
         self._spares.configure(settings.spare_workers)
         self._run_dir.write(SETTINGS_FILE, settings.model_dump_json())
@@ -376,72 +340,7 @@ class Service:
             return served.spec.id
         raise StartupError(f"default_model: the model {wanted!r} does not exist")
 
-    # --- parts --------------------------------------------------------------------------------
-
-    def _use_unix_sockets(self) -> bool:
-        wanted = self._settings.use_unix_sockets()
-        if not wanted or self._run_dir.fits_sockets():
-            return wanted
-        if self._settings.transport == "unix":
-            raise StartupError(
-                f"the path {self._run_dir.path} is too long for unix sockets; set RUN_DIR to a"
-                " shorter one, or TRANSPORT=tcp"
-            )
-        return False
-
-    def _make_gateway(self) -> GatewayKeeper:
-        # Elsewhere a socket is not handed to a child just so.
-        takes = os.name == "posix"
-        listener = bind(self._settings.host, self._settings.port) if takes else None
-        return GatewayKeeper(lambda: self._settings, self._run_dir.path, listener)
-
-    def _budget(self) -> dict[str, int]:
-        budget = memory_budget.budget(
-            self._machine,
-            max_cpu=self._settings.max_cpu_memory,
-            max_gpu=self._settings.max_gpu_memory,
-        )
-        log.info("memory for models", **budget)
-        return budget
-
-    def _make_books(self) -> MemoryBooks:
-        self._ledger = Ledger(self._budget(), self._available)
-        return MemoryBooks(
-            self._ledger,
-            self._machine,
-            self._remembered,
-            self._available,
-            on_change=lambda: self._pool.wake(),
-        )
-
-    def _make_spares(self) -> Spares[WorkerProcess]:
-        return Spares(
-            lambda engine: self._placement.start_spare(engine, self._usual_threads()),
-            self._ledger,
-            measure=measuring.measure_spare,
-            suits=suits,
-            mark=lambda engine: (self._placement.packages(engine), self._usual_threads()),
-            wanted=self._settings.spare_workers,
-            beside_loads=(self._machine.physical_cores or 1) > 1,
-            on_measured=self._available.forget,
-        )
-
-    def _usual_threads(self) -> int | None:
-        """Of models that have no number of their own."""
-        return self._settings.model_defaults.threads or self._settings.max_cpu_threads
-
-    def _make_placement(self) -> LocalPlacement:
-        return LocalPlacement(
-            engine_python=self._engine_python,
-            run_dir=self._run_dir.path,
-            log_dir=self._settings.log_dir,
-            control_address=self._control.address,
-            control_secret=self._control.secret,
-            unix_sockets=self._unix,
-            log_level=self._settings.log_level,
-            log_json=self._settings.log_json(),
-            take_spare=self._spares.take,
-        )
+    # --- replicas -----------------------------------------------------------------------------
 
     def _make_replica(
         self, name: str, spec: ModelSpec, on_change: Callable[[Replica], None]
@@ -464,15 +363,6 @@ class Service:
             self._traces.replica_state(replica)
         if replica.state == "READY":
             self._spares.used(replica.spec.engine)
-
-    def _make_traces(self) -> CallTraces | None:
-        if not wanted.wanted(os.environ):
-            return None
-        # Only here: OpenTelemetry is an extra.
-        from tricorn.manager.figures.call_traces import CallTraces
-        from tricorn.tracing.export import Traces
-
-        return CallTraces(Traces("manager"), self._pool)
 
     # --- what others are told -----------------------------------------------------------------
 
