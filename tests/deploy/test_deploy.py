@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,27 @@ def test_image_stages_share_a_python() -> None:
     assert len(workdirs) == 1  # environments know their own path
 
 
+def test_dockerfile_is_well_made() -> None:
+    """By hadolint's rules."""
+    hadolint = Path(sys.executable).with_name("hadolint")
+    if not hadolint.exists():
+        pytest.skip("hadolint is installed with the tests on x86-64 Linux only")
+    found = subprocess.run([hadolint, PROJECT / "Dockerfile"], capture_output=True, text=True)
+    assert found.stdout == ""
+    assert found.returncode == 0, found.stderr
+
+
 # --- compose --------------------------------------------------------------------------------------
+
+
+def test_compose_follows_the_specification() -> None:
+    """Every name in it is one of Compose's, with a value of its type."""
+    reason = "compose-spec is installed with the tests on x86-64 Linux only"
+    specification = pytest.importorskip("compose_spec", reason=reason).ComposeSpecification
+    project = specification.model_validate(compose())
+    for part in (project, *project.services.values(), *project.volumes.values()):
+        unknown = [name for name in getattr(part, "model_extra", None) or {} if name[:2] != "x-"]
+        assert unknown == []
 
 
 def test_compose_services() -> None:
