@@ -161,10 +161,10 @@ def test_compose_prometheus_has_the_key(tmp_path: Path) -> None:
     """What the container makes of deploy/prometheus.yml: another address, and the key's file where
     it is mounted."""
     service = compose()["services"]["prometheus"]
-    script = service["entrypoint"][-1].partition(" && exec ")[0]
+    script = service["entrypoint"][-1].partition(" && exec ")[0].replace("/tmp/", f"{tmp_path}/")
     for name in ("prometheus.yml", "alerts.yml"):
         script = script.replace(f"/etc/tricorn/{name}", str(DEPLOY / name))
-    subprocess.run(["sh", "-c", script.replace("/tmp/", f"{tmp_path}/")], check=True)
+    subprocess.run(["sh", "-c", script], check=True)
     made = yaml.safe_load((tmp_path / "prometheus.yml").read_text())
     plain = read("prometheus.yml")
     (job,) = made.pop("scrape_configs")
