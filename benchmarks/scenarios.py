@@ -48,9 +48,11 @@ async def throughput(
             [complete(port, model, text(64), tokens, extra) for _ in range(concurrent)]
         )
         taken += time.perf_counter() - started
-        all_decode = max(answer.arrivals[0] for answer in turn)
-        decoding += max(answer.arrivals[-1] for answer in turn) - all_decode
-        decoded += sum(t > all_decode for answer in turn for t in answer.arrivals)
+        # While all of them decode: a server that answers some sooner ends them sooner, too.
+        began = max(answer.arrivals[0] for answer in turn)
+        ended = max(began, min(answer.arrivals[-1] for answer in turn))
+        decoding += ended - began
+        decoded += sum(began < t <= ended for answer in turn for t in answer.arrivals)
         answers += turn
     gaps = [gap for answer in answers for gap in answer.gaps]
     return {
