@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tricorn.settings.config import Settings
+from tricorn.settings.file import SECTIONS
 
 LIVE = frozenset(
     {
@@ -61,6 +62,7 @@ LIVE = frozenset(
 
 GATEWAY = frozenset(
     {
+        *SECTIONS["connections"],
         "workers",
         "gateway_server",
         "max_body_bytes",
@@ -75,16 +77,6 @@ GATEWAY = frozenset(
         "cors_origins",
         "sse_keepalive_s",
         "request_timeout_s",
-        "tls_cert",
-        "tls_key",
-        "trusted_proxies",
-        "proxy_headers",
-        "header_timeout_s",
-        "body_timeout_s",
-        "send_timeout_s",
-        "min_transfer_rate",
-        "keepalive_timeout_s",
-        "max_connections",
         "auth",
         "api_key_in_query",
         "jwt_secret",
