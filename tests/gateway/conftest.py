@@ -10,7 +10,9 @@ import httpx
 import openai
 import pytest
 from flask import Flask
+from tests.gateway.control_server import ControlServer
 from tests.gateway.engines import FakeManager, ScriptedWorker
+from tests.gateway.gunicorn_server import Gunicorn
 
 from tricorn.gateway.app import create_app
 from tricorn.settings.config import Settings
@@ -84,3 +86,27 @@ def scripted() -> Iterator[ScriptedWorker]:
     worker = ScriptedWorker()
     yield worker
     worker.close()
+
+
+# --- under gunicorn: each module that asks for these has `settings` of its own -------------------
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[ScriptedWorker]:
+    scripted = ScriptedWorker()
+    yield scripted
+    scripted.close()
+
+
+@pytest.fixture(scope="module")
+def control(settings: Settings, worker: ScriptedWorker) -> Iterator[ControlServer]:
+    server = ControlServer(settings, worker)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def gunicorn(settings: Settings, control: ControlServer) -> Iterator[Gunicorn]:
+    running = Gunicorn(settings)
+    yield running
+    running.close()

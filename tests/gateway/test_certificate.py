@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from tests.gateway.certificates import make, needs_openssl
 from tests.gateway.control_server import ControlServer, free_port
 from tests.gateway.engines import ScriptedWorker
-from tests.gateway.test_gunicorn import MESSAGES, Gunicorn
+from tests.gateway.gunicorn_server import MESSAGES, Gunicorn
 from tests.polling import wait_until
 
 from tricorn import healthcheck, tls
@@ -72,13 +72,6 @@ def put(folder: Path, name: str, key: str | None = None) -> None:
 
 
 @pytest.fixture(scope="module")
-def worker() -> Iterator[ScriptedWorker]:
-    scripted = ScriptedWorker()
-    yield scripted
-    scripted.close()
-
-
-@pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Settings:
     return Settings(
         run_dir=tmp_path_factory.mktemp("g"),
@@ -91,13 +84,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Settings
         tls_cert=folder / "live.pem",
         tls_key=folder / "live.key",
     )
-
-
-@pytest.fixture(scope="module")
-def control(settings: Settings, worker: ScriptedWorker) -> Iterator[ControlServer]:
-    server = ControlServer(settings, worker)
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -16,8 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.gateway.control_server import ControlServer, free_port, root
+from tests.gateway.control_server import ControlServer, free_port
 from tests.gateway.engines import ScriptedWorker
+from tests.gateway.gunicorn_server import MESSAGES, Gunicorn
 from tests.polling import wait_until
 
 from tricorn.engines.request import TokenDelta
@@ -27,57 +27,6 @@ from tricorn.worker.protocol import Delta, Finished, Started
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="gunicorn needs POSIX")
 MAX_RSS_MB = 80
-
-
-class Gunicorn:
-    """gunicorn's master as a manager starts it; with `folder` as a person does, from there.
-
-    files: that each of its processes may open."""
-
-    def __init__(
-        self, settings: Settings, *, folder: Path | None = None, files: int | None = None
-    ) -> None:
-        self.port = settings.port
-        environment = os.environ | {"PYTHONPATH": str(root() / "src")}
-        if folder is None:
-            environment["TRICORN_RUN_DIR"] = str(settings.runtime_dir())
-            environment["TRICORN_MANAGED"] = "1"
-        few = [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
-        self.process = subprocess.Popen(
-            [*few, sys.executable, "-m", "gunicorn", "-c", str(root() / "gunicorn.conf.py"),
-             "tricorn.gateway.app:create_app()"],
-            env=environment,
-            cwd=folder,
-        )  # fmt: skip
-        wait_until(self._answers)
-
-    def _answers(self) -> bool:
-        assert self.process.poll() is None, "gunicorn ended"
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{self.port}/health").status_code == 200
-        return False
-
-    def post(self, body: dict[str, Any]) -> socket.socket:
-        """Send a chat request; the connection, on which nothing has been read."""
-        payload = json.dumps({"model": "m", **body}).encode()
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=5)
-        head = (
-            "POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(payload)}\r\n\r\n"
-        )
-        connection.sendall(head.encode() + payload)
-        return connection
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(15)
-
-
-@pytest.fixture(scope="module")
-def worker() -> Iterator[ScriptedWorker]:
-    scripted = ScriptedWorker()
-    yield scripted
-    scripted.close()
 
 
 @pytest.fixture(scope="module")
@@ -91,23 +40,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         sse_keepalive_s=0.3,
         max_body_bytes=100_000,
     )
-
-
-@pytest.fixture(scope="module")
-def control(settings: Settings, worker: ScriptedWorker) -> Iterator[ControlServer]:
-    server = ControlServer(settings, worker)
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def gunicorn(settings: Settings, control: ControlServer) -> Iterator[Gunicorn]:
-    running = Gunicorn(settings)
-    yield running
-    running.close()
-
-
-MESSAGES = [{"role": "user", "content": "x"}]
 
 
 def test_close_during_a_stream_cancels(

@@ -19,7 +19,7 @@ import resource
 import httpx
 from tests.gateway.control_server import ControlServer, free_port
 from tests.gateway.engines import ScriptedWorker
-from tests.gateway.test_gunicorn import Gunicorn
+from tests.gateway.gunicorn_server import Gunicorn
 
 from tricorn.gateway.http import open_files
 from tricorn.settings.config import Settings

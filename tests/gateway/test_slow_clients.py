@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import pytest
 from tests.gateway.control_server import ControlServer, free_port
 from tests.gateway.engines import ScriptedWorker
+from tests.gateway.gunicorn_server import MESSAGES, Gunicorn
 from tests.gateway.raw_http import HEALTH, code, drip, one, rest, status
-from tests.gateway.test_gunicorn import MESSAGES, Gunicorn
 
 from tricorn.engines.request import TokenDelta
 from tricorn.gateway.http.patience import MAX_HEAD_BYTES
@@ -23,13 +23,6 @@ from tricorn.worker.protocol import Cancel, Delta, Started
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="gunicorn needs POSIX")
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
-
-
-@pytest.fixture(scope="module")
-def worker() -> Iterator[ScriptedWorker]:
-    scripted = ScriptedWorker()
-    yield scripted
-    scripted.close()
 
 
 @pytest.fixture(scope="module")
@@ -47,20 +40,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         keepalive_timeout_s=0.6,
         min_transfer_rate=10_000_000,
     )
-
-
-@pytest.fixture(scope="module")
-def control(settings: Settings, worker: ScriptedWorker) -> Iterator[ControlServer]:
-    server = ControlServer(settings, worker)
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def gunicorn(settings: Settings, control: ControlServer) -> Iterator[Gunicorn]:
-    running = Gunicorn(settings)
-    yield running
-    running.close()
 
 
 @pytest.fixture

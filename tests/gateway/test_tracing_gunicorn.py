@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tests.gateway.control_server import ControlServer, free_port
 from tests.gateway.engines import ScriptedWorker
-from tests.gateway.test_gunicorn import MESSAGES, Gunicorn
+from tests.gateway.gunicorn_server import MESSAGES, Gunicorn
 from tests.polling import wait_until
 from tests.tracing.collector import Collector, collecting
 
