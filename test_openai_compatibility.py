@@ -33,10 +33,6 @@ class Result:
     seconds: float
 
 
-class Unsupported(Exception):
-    """The server says clearly that it does not do this."""
-
-
 @dataclass(frozen=True)
 class Target:
     """The server under test."""
@@ -426,8 +422,6 @@ WEATHER = {
         },
     },
 }
-
-
 WEATHER_ASKED = [{"role": "user", "content": "What is the weather in Paris?"}]
 WEATHER_CALL = {
     "id": "call_1",

@@ -40,6 +40,10 @@ wait_for() {
     done
 }
 
+# Whether the gateway does. `models status` would need a key where there are any, and not every
+# server has one that commands on its machine may read.
+answers() { .venv/bin/python -m tricorn.healthcheck; }
+
 # stop_as NAME: as Tricorn ends by itself, finishing what runs; its own time-outs bound it.
 stop_as() {
     if ! pid_of "$1"; then

@@ -10,7 +10,7 @@ case ${1:-all} in
     all)
         start_as tricorn "$PYTHON" run.py --mode prod
         say "starting (process $pid); its output is in logs/tricorn.out"
-        wait_for tricorn "$TRICORN" models status
+        wait_for tricorn answers
         say "Tricorn answers"
         ;;
     manager)
@@ -22,7 +22,7 @@ case ${1:-all} in
     gateway)
         need_install
         start_as gateway .venv/bin/gunicorn -c gunicorn.conf.py "tricorn.gateway.app:create_app()"
-        wait_for gateway "$TRICORN" models status
+        wait_for gateway answers
         say "the gateway answers"
         ;;
     model)

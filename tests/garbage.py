@@ -8,22 +8,26 @@ from hypothesis import strategies as st
 from tricorn.access.terms import Allowance
 from tricorn.engines.base import EngineStats
 from tricorn.engines.request import SamplingParams, TokenDelta
-from tricorn.manager import protocol as control
+from tricorn.manager.protocol.calls import Acquire, Claim, Order, Progress, Release
+from tricorn.manager.protocol.messages import Hello
+from tricorn.manager.protocol.model_info import ModelInfo
+from tricorn.manager.protocol.news import Event, Snapshot
+from tricorn.manager.protocol.usage import HttpAnswers, Usage
 from tricorn.wire import HEADER, MAX_FRAME, pack
 from tricorn.worker import protocol as data
 
 _SAMPLING = SamplingParams(stop=("a", "é"), logit_bias={3: 0.5})
 CLIENT = [
-    control.Hello("gateway", 7, "s"),
-    control.Acquire(1, "m", "r", "k", (1, 2), 3.0, control.Claim("k", Allowance(), 5)),
-    control.Order(2, "load", {"model": "m", "options": [1, {"a": None}]}),
-    control.Release(9, True, 3, 4),
-    control.Usage(1, 0, 0.5, 2, 3, answers=[control.HttpAnswers("POST", "/v1", 200, 1)]),
+    Hello("gateway", 7, "s"),
+    Acquire(1, "m", "r", "k", (1, 2), 3.0, Claim("k", Allowance(), 5)),
+    Order(2, "load", {"model": "m", "options": [1, {"a": None}]}),
+    Release(9, True, 3, 4),
+    Usage(1, 0, 0.5, 2, 3, answers=[HttpAnswers("POST", "/v1", 200, 1)]),
 ]
 MANAGER = [
-    control.Snapshot(1, [control.ModelInfo("m", 0, "e", "", "f", 1, "READY")], True, "well"),
-    control.Progress(1, "it loads", 0.5, 3.0, {"part": [1, 2]}),
-    control.Event(1, 2.0, "kind", "m", {"x": {}}),
+    Snapshot(1, [ModelInfo("m", 0, "e", "", "f", 1, "READY")], True, "well"),
+    Progress(1, "it loads", 0.5, 3.0, {"part": [1, 2]}),
+    Event(1, 2.0, "kind", "m", {"x": {}}),
 ]
 OPS = [
     data.Hello("s"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 
-from tricorn.manager.protocol import Progress
+from tricorn.manager.protocol.calls import Progress
 
 
 def answer(inbox: queue.SimpleQueue[object], timeout_s: float) -> object:

@@ -33,6 +33,15 @@ def test_json_lines_name_process_and_part(capsys: pytest.CaptureFixture[str]) ->
     assert (line["event"], line["process"], line["part"]) == ("loaded", "manager", "pool")
 
 
+def test_a_terminal_obeys_nothing_of_what_clients_send(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters are shown as escapes, and one event stays one line."""
+    logs.set_up(json=False, process="manager")
+    logs.get("pool").info("request", path="/\x1b]0;x\x07", model="a b\nc\x9b2J")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+    assert "/\\x1b]0;x\\x07" in line
+
+
 def test_lines_below_the_level_are_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     """LOG_LEVEL holds."""
     logs.set_up(level="WARNING", json=True, process="manager")

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests import garbage
 
-from tricorn.manager import protocol as control
+from tricorn.manager.protocol import messages
 from tricorn.wire import HEADER, MAX_FRAME, MAX_HELLO, FrameError, FrameReader, pack, read_frame
 from tricorn.worker import protocol as data
 
@@ -70,22 +70,22 @@ def test_a_stranger_is_not_listened_to_for_long() -> None:
 
 
 @pytest.mark.parametrize(
-    ("decode", "messages"),
+    ("decode", "samples"),
     [
-        (control.decode_client, garbage.CLIENT),
-        (control.decode_manager, garbage.MANAGER),
+        (messages.decode_client, garbage.CLIENT),
+        (messages.decode_manager, garbage.MANAGER),
         (data.decode_op, garbage.OPS),
         (data.decode_frame, garbage.FRAMES),
     ],
     ids=["client", "manager", "op", "frame"],
 )
-def test_what_is_no_message(decode: Decode, messages: list[object]) -> None:
+def test_what_is_no_message(decode: Decode, samples: list[object]) -> None:
     """A FrameError, which ends a connection, and nothing else."""
-    for message in messages:
-        assert decode(control.encode(message)) == message  # type: ignore[arg-type]
+    for message in samples:
+        assert decode(messages.encode(message)) == message  # type: ignore[arg-type]
 
     @settings(deadline=None)
-    @given(payload=garbage.payloads(*messages))
+    @given(payload=garbage.payloads(*samples))
     @example(garbage.NO_TEXT)
     @example(garbage.NO_END)
     @example(garbage.NO_ITEMS)

@@ -30,6 +30,9 @@ from tricorn.settings.config import ModelSettings, Settings
 from tricorn.settings.hidden_flags import OF_COMMANDS, VARIABLE, hide
 from tricorn.settings.loading import Loaded, load, load_settings
 
+if sys.platform == "win32":
+    from tricorn import windows
+
 USAGE_ERROR = 2
 INTERRUPTED = 130
 
@@ -91,6 +94,8 @@ def add_serve_flags(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 well, 1 it cannot start, 2 wrong usage."""
+    if sys.platform == "win32":
+        windows.prepare_console()
     try:
         arguments = build_parser().parse_args(argv)
     except SystemExit as leaving:  # --help and --version, or a wrong flag: argparse has spoken

@@ -23,11 +23,8 @@ from tricorn.place import from_environment
 from tricorn.settings.hidden_flags import API_KEY, OF_COMMANDS, hide
 from tricorn.tracing.wanted import wanted
 
-NOT_ON_WINDOWS = (
-    "Tricorn cannot start: its HTTP server (gunicorn) does not run on Windows. Use WSL 2: "
-    "wsl --install, then start run.py inside of it"
-)
-
+if sys.platform == "win32":
+    from tricorn import windows
 
 COMMANDS = ("doctor", "engines")
 """They work before anything is installed."""
@@ -90,6 +87,8 @@ def serve_flags(options: argparse.Namespace, directory: Path) -> list[str]:
 
 def main(argv: Sequence[str], project: str | Path) -> int:
     """Do what the flags say; returns an exit code only where it does not become the server."""
+    if sys.platform == "win32":
+        windows.prepare_console()
     if argv and argv[0] in COMMANDS:
         return _command(argv[0], argv[1:], Path(project))
     if argv and argv[0] in LATER_COMMANDS:
@@ -100,9 +99,6 @@ def main(argv: Sequence[str], project: str | Path) -> int:
     # Settings, models/ and logs/ are the project folder's, wherever run.py was started from.
     os.chdir(project)
     gateway = installer.gateway_environment(project)
-    if sys.platform == "win32" and options.mode != "test":
-        print(NOT_ON_WINDOWS, file=sys.stderr)
-        return 1
     try:
         if options.mode == "test":
             return _test(project, gateway, pytest_arguments, argv)
@@ -113,12 +109,8 @@ def main(argv: Sequence[str], project: str | Path) -> int:
             _ensure_gateway(gateway, project, argv)
             if wanted(os.environ):
                 environments.ensure(installer.tracing_environment(project), _say)
-    except InstallError as error:
-        print(f"\nTricorn cannot start: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted; the next run goes on from here.", file=sys.stderr)
-        return 130
+    except (InstallError, KeyboardInterrupt) as error:
+        return _ended(error, "\nTricorn cannot start")
     python = str(gateway.python)
     return _become([python, "-m", "tricorn.cli", "serve", *serve_flags(options, directory)])
 
@@ -141,12 +133,8 @@ def _command(name: str, argv: Sequence[str], project: Path) -> int:
         if name == "doctor":
             return doctor.before_install(arguments, project)
         return engine_commands.run(arguments, from_environment(os.environ, project), _say)
-    except InstallError as error:
-        print(f"run.py: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted", file=sys.stderr)
-        return 130
+    except (InstallError, KeyboardInterrupt) as error:
+        return _ended(error, "run.py", interrupted="Interrupted")
 
 
 def _later_command(argv: Sequence[str], project: Path) -> int:
@@ -155,13 +143,23 @@ def _later_command(argv: Sequence[str], project: Path) -> int:
     gateway = installer.gateway_environment(project)
     try:
         _ensure_gateway(gateway, project, flags)
-    except InstallError as error:
-        print(f"run.py: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted; the next run goes on from here.", file=sys.stderr)
-        return 130
+    except (InstallError, KeyboardInterrupt) as error:
+        return _ended(error, "run.py")
     return _become([str(gateway.python), "-m", "tricorn.cli", *flags])
+
+
+def _ended(
+    error: InstallError | KeyboardInterrupt,
+    title: str,
+    *,
+    interrupted: str = "Interrupted; the next run goes on from here.",
+) -> int:
+    """Say in a sentence why it goes no further; the exit code."""
+    if isinstance(error, InstallError):
+        print(f"{title}: {error}", file=sys.stderr)
+        return 1
+    print(f"\n{interrupted}", file=sys.stderr)
+    return 130
 
 
 def _with_absolute_config(argv: Sequence[str]) -> list[str]:

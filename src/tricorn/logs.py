@@ -74,6 +74,20 @@ def _copy(_: object, method: str, event: Any) -> Any:
     return event
 
 
+def printable(text: str) -> str:
+    """With escapes for characters that a terminal would obey: clients choose paths and names."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def _printable(_: object, __: str, event: Any) -> Any:
+    for name, value in event.items():
+        if isinstance(value, str) and name not in ("exception", "stack"):
+            event[name] = printable(value)
+    return event
+
+
 def _drop_quieter(_: object, method: str, event: Any) -> Any:
     if _LEVELS.get(method.upper(), logging.CRITICAL) < _lowest:
         raise structlog.DropEvent
@@ -99,7 +113,10 @@ def set_up(*, level: str = "INFO", json: bool = False, process: str) -> None:
     renderer: list[Any] = (
         [structlog.processors.ExceptionRenderer(frames), structlog.processors.JSONRenderer()]
         if json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+        else [
+            _printable,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain),
+        ]
     )
     structlog.configure(
         processors=shared + renderer,

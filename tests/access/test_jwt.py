@@ -87,6 +87,8 @@ GOOD = {"sub": "a", "exp": NOW + 60}
         (token(HS256, GOOD | {"nbf": "soon"}), "time"),
         (token(HS256, {"exp": NOW + 60}), "sub"),
         (token(HS256, GOOD | {"sub": ""}), "sub"),
+        (token(HS256, GOOD | {"sub": "a\ud800"}), "sub"),
+        (token(HS256, GOOD | {"sub": "a\nb"}), "sub"),
         (token(HS256, GOOD | {"permissions": ["root"]}), "claim"),
         (token(HS256, GOOD | {"tokens_per_minute": -1}), "claim"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.chat.tools.test_parsers import joined
+from tests.chat.tools.reading import joined
 
 from tricorn.chat.answer_reader import AnswerReader
 from tricorn.chat.pieces import Reading

@@ -28,18 +28,18 @@ class Engine:
 
     exact: makes a model that computes in float32, where `model` does not; served as NAME-exact.
     quantised: makes one with quantised weights, served as NAME-quantised.
+    smollm2: makes SmolLM2, where `model` is another one; served as NAME-smollm2.
     """
 
     name: str
     folder: str
     model: Callable[[Engine], Path]
     start_s: float
-    meaningful: bool
-    """The model answers in sentences; the tiny one's weights are random."""
     engine_args: tuple[tuple[str, object], ...] = ()
     exact: Callable[[Engine], Path] | None = None
     exact_args: tuple[tuple[str, object], ...] = ()
     quantised: Callable[[Engine], Path] | None = None
+    smollm2: Callable[[Engine], Path] | None = None
 
     @property
     def python(self) -> Path:
@@ -56,6 +56,13 @@ class Engine:
         return f"{self.name}-exact" if self.exact else self.name
 
     @property
+    def smollm2_name(self) -> str | None:
+        """None where it cannot be made: that takes vLLM's environment."""
+        if self.smollm2 is None:
+            return self.name
+        return f"{self.name}-smollm2" if ENGINES["vllm"].missing() is None else None
+
+    @property
     def pools(self) -> list[str]:
         """What it can beside generating: embed, served as NAME-embed, and rank, as NAME-rank."""
         return pooling_models.abilities(self.name, self.python)
@@ -68,6 +75,8 @@ class Engine:
             entries[self.exact_name] = self._entry(self.exact(self), self.exact_args)
         if self.quantised is not None:
             entries[f"{self.name}-quantised"] = self._entry(self.quantised(self), self.engine_args)
+        if self.smollm2 is not None and self.smollm2_name is not None:
+            entries[self.smollm2_name] = self._entry(self.smollm2(self), self.engine_args)
         entries |= pooling_models.entries(
             self.name, self.pools, ENGINES["vllm"].python, dict(self.engine_args)
         )
@@ -145,7 +154,6 @@ ENGINES = {
             "llama_cpp",
             _gguf,
             start_s=60,
-            meaningful=True,
             exact=_float_gguf,
             exact_args=(("type_k", "f32"), ("type_v", "f32"), ("flash_attn", "off")),
             quantised=_gguf,
@@ -155,10 +163,11 @@ ENGINES = {
             "vllm",
             _smollm2,
             start_s=240,
-            meaningful=True,
             engine_args=(
                 ("dtype", "float32"),
                 ("enforce_eager", True),
+                # A mapping that vLLM itself makes no configuration of.
+                ("logging_config", {"log_level": "WARNING"}),
                 # Taken from the template where that has thoughts.
                 (
                     "reasoning_config",
@@ -171,9 +180,9 @@ ENGINES = {
             "mlx",
             _tiny,
             start_s=90,
-            meaningful=False,
             engine_args=(("memory_limit", 2048),),
             quantised=_quantised_tiny,
+            smollm2=_smollm2,
         ),
     )
 }

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import psutil
+import pytest
 from tests.conformance.ask import PROMPT, complete, text
 from tests.conformance.conftest import Served
 from tests.conformance.engines import PLACES
@@ -90,12 +92,26 @@ def test_priority(served: Served) -> None:
 
 def test_crash(served: Served) -> None:
     """An engine that dies ends its streams with an error, leaves no process, and comes back"""
+    dies(served, served.server.engine())
+
+
+def test_crash_below(served: Served) -> None:
+    """So does one that loses a process of its own"""
+    children = served.server.engine().children()
+    cores = [child for child in children if "EngineCore" in "".join(child.cmdline())]
+    if not cores:
+        pytest.skip(f"{served.engine.name} computes in the engine worker itself")
+    dies(served, cores[0])
+
+
+def dies(served: Served, victim: psutil.Process) -> None:
+    """Killed in the middle of a stream."""
     server = served.server
     before = server.engine()
     family = [before, *before.children(recursive=True)]
     with stream(served) as chunks:
         next(chunks)
-        before.kill()
+        victim.kill()
         *_, last = chunks
     assert isinstance(last, dict)
     assert last["error"]["code"] == "engine_lost"

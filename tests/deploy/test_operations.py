@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import re
 import shlex
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tricorn import errors, launch
+from tricorn.access.terms import Terms
 from tricorn.cli import build_parser
 from tricorn.gateway.app import create_app
 from tricorn.settings.config import Settings
 from tricorn.settings.model_settings import ModelSettings
+from tricorn.storage.keys import FILE, KeyStore
 
 PROJECT = Path(__file__).parents[2]
 RUNBOOK = (PROJECT / "docs" / "operations.md").read_text()
@@ -94,6 +98,22 @@ def test_messages_exist() -> None:
         pieces = [piece for piece in pieces if piece.count(" ") >= 2]
         missing += [one for one in pieces if one not in source and one not in site]
     assert missing == []
+
+
+def test_what_is_saved_of_keys_is_taken(tmp_path: Path) -> None:
+    """A dump of keys.db, with the marks that the page has put before it."""
+    damaged, saved = tmp_path / "damaged", tmp_path / "saved"
+    store = KeyStore(damaged)
+    key, _ = store.create("ann", Terms())
+    store.close()
+    saved.mkdir()
+    with (
+        closing(sqlite3.connect(damaged / FILE)) as old,
+        closing(sqlite3.connect(saved / FILE)) as new,
+    ):
+        (marks,) = re.findall(r"'(PRAGMA .*;)'", RUNBOOK)
+        new.executescript(marks + "".join(old.iterdump()))
+    assert KeyStore(saved).all() == [key]
 
 
 def test_links_lead_somewhere() -> None:

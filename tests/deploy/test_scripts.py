@@ -44,6 +44,9 @@ class Place:
         (folder / ".venv" / "bin").mkdir(parents=True)
         for program in ("tricorn", "gunicorn"):
             (folder / ".venv" / "bin" / program).symlink_to(BIN / program)
+        python = folder / ".venv" / "bin" / "python"
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        python.chmod(0o755)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -118,6 +121,17 @@ def test_parts(place: Place) -> None:
     assert (place.folder / "run" / "manager.pid").read_text() == manager
     assert "manager has stopped" in place.well("stop")
     assert place.pids() == []
+
+
+def test_where_commands_have_no_key(place: Place) -> None:
+    """The server answers; what it is asked for besides needs a key that only others have."""
+    settings = json.loads((place.folder / "tricorn.yaml").read_text())
+    settings["jwt_secret"] = "s" * 32
+    (place.folder / "tricorn.yaml").write_text(json.dumps(settings))
+    assert "Tricorn answers" in place.well("start")
+    assert "the gateway answers" in place.well("status", "gateway")
+    code, said = place.run("status")
+    assert (code, "needs a key" in said) == (1, True)
 
 
 def test_failed_start(place: Place) -> None:

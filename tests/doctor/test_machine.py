@@ -84,6 +84,7 @@ def test_free_memory(place: Place, facts: Facts, state: str) -> None:
     """Within a container's limit; unknown is not well, but no failure either."""
     (check,) = machine.memory(place, facts)
     assert check.state == state
+    assert bool(check.fix) == (state != "ok")
 
 
 @pytest.mark.parametrize(("free", "state"), [(100 * GB, "ok"), (3 * GB, "warn"), (GB // 5, "fail")])

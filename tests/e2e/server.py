@@ -25,7 +25,7 @@ from tests.polling import wait_until
 from tricorn.engines.base import EngineStats
 from tricorn.engines.request import SamplingParams
 from tricorn.manager.client import ManagerClient
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol.calls import Granted
 from tricorn.worker import protocol
 from tricorn.worker.client import EngineClient
 

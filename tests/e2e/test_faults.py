@@ -130,6 +130,15 @@ def test_manager_killed(transport: str) -> None:
         wait_until(lambda: not any(is_alive(process) for process in children), END_S)
 
 
+def test_manager_killed_beside_a_spare_worker() -> None:
+    """So does a process that waits for a model."""
+    with running(spare_workers=1) as server:
+        wait_until(lambda: len(server.engines()) == 2, END_S)
+        children = server.processes()
+        server.process.kill()
+        wait_until(lambda: not any(is_alive(process) for process in children), END_S)
+
+
 def test_stop_lets_stream_finish() -> None:
     """SIGTERM: a stream that runs ends well, then everything is gone and the exit code is 0."""
     with running() as server:

@@ -106,6 +106,29 @@ def test_bad_clients_are_let_go(server: Server, sent: bytes) -> None:
     assert httpx.get(f"{server.url}/health").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        head_of("/health", "Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+        head_of("/health", "Content-Length: 0", "Content-Length: 0"),
+        head_of("/health", "Transfer-Encoding : chunked") + b"0\r\n\r\n",
+        b"POST /health HTTP/1.1\nHost: here\nContent-Length: 0\n\n",
+        b"POST /health HTTP/1.1 \r\nHost: here\r\nContent-Length: 0\r\n\r\n",
+        head_of("/health", "Transfer-Encoding: chunked") + b"+0\r\n\r\n",
+    ],
+    ids=["two ways", "two lengths", "space", "line feeds", "first line", "chunk"],
+)
+def test_nothing_is_smuggled(server: Server, first: bytes) -> None:
+    """One answer, and the connection's end: what follows is not taken for a request."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=END_S) as caller:
+        caller.sendall(first + b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n")
+        answer = b""
+        while piece := caller.recv(65536):
+            answer += piece
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 4")
+
+
 def test_replaced_and_stopped(server: Server) -> None:
     """A stream outlives its gateway's replacement, and one the end of Tricorn."""
     url = f"{server.url}/v1/chat/completions"

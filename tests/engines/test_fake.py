@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tricorn.engines.fake import EOS, create
+from tricorn.engines.fake import create
+from tricorn.engines.fake_answers import EOS
 from tricorn.engines.request import Constraint, GenerateRequest, SamplingParams, TokenDelta
 from tricorn.engines.spec import EngineOptions, ModelSpec
 from tricorn.errors import ModelLoadFailed

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.engines.test_llamacpp_scheduler import NoMemory
+from tests.engines.llamacpp_steps import NoMemory
 
 from tricorn.chat.template import ChatTemplate
 from tricorn.engines.llamacpp import mmproj

@@ -2,92 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as ReadOnlySequence
-
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engines.llamacpp_steps import add, distinct, scheduler, sequence, sizes, step
 
-from tricorn.engines.llamacpp.kv import KvCache
-from tricorn.engines.llamacpp.parked import State
-from tricorn.engines.llamacpp.scheduler import Chunk, Scheduler, Sequence
+from tricorn.engines.llamacpp.scheduler import Sequence
 from tricorn.engines.prefix import SHARING_WORTH
-from tricorn.engines.prompt_logprobs import PromptLogprobs
-from tricorn.engines.request import GenerateRequest, SamplingParams, TokenLogprob, Waited
-
-
-class NoMemory:
-    """llama.cpp's side, of which the scheduler hears nothing."""
-
-    def copy_prefix(self, source: int, target: int, length: int) -> None:
-        pass
-
-    def truncate(self, slot: int, length: int) -> bool:
-        return True
-
-    def state_size(self, slot: int) -> int:
-        return 1
-
-    def save(self, slot: int) -> State:
-        return np.zeros(1, dtype=np.uint8)
-
-    def restore(self, slot: int, state: State) -> bool:
-        return True
-
-
-def scheduler(
-    *,
-    cells: int = 1000,
-    slots: int = 16,
-    max_running: int = 8,
-    max_tokens: int = 100,
-    max_scored: int = 50,
-    prefill_budget: int = 10,
-) -> Scheduler:
-    kv = KvCache(cells, slots, NoMemory(), parked_bytes=100, shares_prefixes=True)
-    return Scheduler(
-        kv,
-        max_running=max_running,
-        max_tokens=max_tokens,
-        max_scored=max_scored,
-        prefill_budget=prefill_budget,
-    )
-
-
-def sequence(
-    name: str, prompt: ReadOnlySequence[int], index: int = 0, priority: int = 0
-) -> Sequence:
-    request = GenerateRequest(name, list(prompt), SamplingParams(), priority=priority)
-    return Sequence(request, index, list(prompt))
-
-
-def add(to: Scheduler, name: str, prompt: ReadOnlySequence[int], *, priority: int = 0) -> Sequence:
-    new = sequence(name, prompt, priority=priority)
-    to.add(new)
-    return new
-
-
-def step(of: Scheduler) -> list[Chunk]:
-    """Plan and do a step, as the engine does: compute, then sample a token."""
-    chunks = of.plan()
-    assert sum(chunk.count for chunk in chunks) <= of.kv.free_cells
-    for chunk in chunks:
-        assert chunk.start == chunk.sequence.computed
-        tokens = chunk.sequence.tokens
-        sampled = chunk.samples
-        of.kv.computed(chunk.slot, tokens[chunk.start : chunk.start + chunk.count])
-        if sampled:
-            chunk.sequence.tokens.append(-len(tokens))
-            chunk.sequence.generated += 1
-    return chunks
-
-
-def sizes(chunks: list[Chunk]) -> dict[str, int]:
-    return {chunk.sequence.request.request_id: chunk.count for chunk in chunks}
-
-
-def distinct(start: int, length: int) -> range:
-    return range(start * 1000 + 1, start * 1000 + 1 + length)
+from tricorn.engines.request import GenerateRequest, SamplingParams, Waited
 
 
 def test_a_prompt_alone_uses_the_whole_step() -> None:
@@ -229,53 +150,6 @@ def test_others_pass_those_that_wait_for_a_shared_prefix() -> None:
     assert sizes(step(s))["twin"] == 1
 
 
-def test_when_full_the_youngest_is_preempted_and_resumed() -> None:
-    """It goes to the head of the queue, keeps its tokens, and is computed again later."""
-    s = scheduler(cells=20, max_tokens=20)
-    old = add(s, "old", distinct(1, 9))
-    young = add(s, "young", distinct(2, 9))
-    step(s)
-    step(s)
-    assert s.kv.free_cells == 0
-    late = add(s, "late", distinct(3, 2))
-    tokens = list(young.tokens)
-    assert sizes(step(s)) == {"old": 1}
-    assert s.preemptions == 1
-    assert list(s.waiting) == [young, late]
-    assert young.slot is None
-    assert young.tokens == tokens
-    s.end(old)
-    assert sizes(step(s)) == {"young": len(tokens), "late": 2}
-    assert young.tokens[: len(tokens)] == tokens
-    assert young.generated == 3
-
-
-def test_preemption_does_not_count_the_prefix_cache_twice() -> None:
-    """cached_tokens and the hit rate are those of the first admission."""
-    s = scheduler(cells=20, max_tokens=20)
-    old = add(s, "old", distinct(1, 9))
-    young = add(s, "young", distinct(2, 9))
-    for _ in range(3):
-        step(s)
-    s.end(old)
-    step(s)
-    assert (young.cached_tokens, s.prefix_queries, s.prefix_hits) == (0, 18, 0)
-
-
-def test_a_cached_prefix_is_not_room_for_its_own_user() -> None:
-    """The cells that a new sequence takes over from the cache are not free for the rest of it."""
-    s = scheduler(cells=100, max_tokens=100, prefill_budget=100)
-    cached = add(s, "cached", distinct(1, 40))
-    step(s)
-    s.end(cached)
-    add(s, "running", distinct(2, 50))
-    step(s)
-    waits = add(s, "waits", [*distinct(1, 40), *distinct(3, 20)])
-    assert sizes(step(s)) == {"running": 1}
-    assert list(s.waiting) == [waits]
-    assert s.preemptions == 0
-
-
 def test_a_cached_prefix_is_used_after_its_sequence_ended() -> None:
     """The next turn of a chat computes only what is new."""
     s = scheduler(max_tokens=100)
@@ -320,18 +194,6 @@ def test_abort_while_decoding() -> None:
     assert sizes(step(s)) == {"b": 1}
 
 
-def test_abort_of_a_preempted_request() -> None:
-    """It waits again, and leaves the queue."""
-    s = scheduler(cells=20, max_tokens=20)
-    add(s, "old", distinct(1, 9))
-    young = add(s, "young", distinct(2, 9))
-    for _ in range(3):
-        step(s)
-    assert list(s.waiting) == [young]
-    assert s.abort("young") == [young]
-    assert not s.waiting
-
-
 def test_abort_of_an_unknown_request_does_nothing() -> None:
     """It may just have ended."""
     s = scheduler()
@@ -373,134 +235,6 @@ def test_every_request_ends_within_its_room(
             s.end(one)
     assert all(one.generated == wanted[one] for one in wanted)
     assert s.kv.available_cells() == 48
-
-
-def test_what_admitted_prompts_will_need_is_not_given_away() -> None:
-    """A burst of long prompts is admitted as far as all of them fit, so none is preempted."""
-    plan = scheduler(cells=300, max_tokens=50)
-    for name, start in (("a", 0), ("b", 1000), ("c", 2000)):
-        add(plan, name, distinct(start, 120))
-    plan.plan()
-    assert [s.request.request_id for s in plan.running] == ["a", "b"]
-    for _ in range(8):
-        step(plan)
-    assert plan.preemptions == 0
-
-
-def test_a_better_priority_is_admitted_first() -> None:
-    """Whoever came before it, as soon as a place is free."""
-    s = scheduler(max_running=1)
-    first = add(s, "first", distinct(1, 10))
-    step(s)
-    add(s, "worse", distinct(2, 10), priority=1)
-    add(s, "better", distinct(3, 10), priority=-1)
-    s.end(first)
-    assert sizes(step(s)) == {"better": 10}
-
-
-def test_the_worst_priority_is_preempted_and_comes_back_before_its_equals() -> None:
-    """Though others are younger; among equals the youngest goes."""
-    s = scheduler(max_running=3)
-    running = [add(s, f"{at}", distinct(at, 10), priority=p) for at, p in enumerate((0, 1, 0))]
-    step(s)
-    add(s, "waiting", distinct(7, 10), priority=1)
-    s.preempt()
-    assert s.running == [running[0], running[2]]
-    assert next(iter(s.waiting)) is running[1]
-    s.preempt()
-    assert s.running == running[:1]
-    assert [x.request.request_id for x in s.waiting] == ["2", "1", "waiting"]
-
-
-def scored(to: Scheduler, name: str, prompt: ReadOnlySequence[int]) -> Sequence:
-    """Its prompt's log probabilities are wanted."""
-    new = sequence(name, prompt)
-    new.prompt_logprobs = PromptLogprobs(0)
-    to.add(new)
-    return new
-
-
-def step_scoring(of: Scheduler) -> dict[str, int]:
-    """As `step`, with logprobs for the prompt tokens whose logits were wanted."""
-    chunks = of.plan()
-    wanted = [chunk.sequence for chunk in chunks if chunk.sequence.scores_prompt]
-    for chunk in chunks:
-        end = chunk.start + chunk.count
-        tokens = chunk.sequence.tokens
-        sampled = chunk.samples
-        of.kv.computed(chunk.slot, tokens[chunk.start : end])
-        if chunk.sequence in wanted and chunk.sequence.prompt_logprobs is not None:
-            prompt = chunk.sequence.request.prompt_token_ids
-            chunk.sequence.prompt_logprobs.take(prompt, end, _told)
-        if sampled:
-            tokens.append(-len(tokens))
-            chunk.sequence.generated += 1
-    return sizes(chunks)
-
-
-def _told(position: int, token: int) -> TokenLogprob:
-    return TokenLogprob(b"", -float(position), token)
-
-
-def test_a_scored_prompt_is_computed_anew() -> None:
-    """Though it is cached; its logits are not. All of them are gathered, in order."""
-    of = scheduler(max_scored=4)
-    first = add(of, "first", range(10))
-    step(of)
-    of.end(first)
-    again = scored(of, "again", range(10))
-    seen = []
-    while again.generated == 0:
-        seen.append(step_scoring(of).get("again"))
-    assert seen == [4, 4, 2]
-    assert again.cached_tokens == 0
-    assert again.prompt_logprobs is not None
-    told = [(entry.logprob, entry.token_id) for entry in again.prompt_logprobs.entries]
-    assert told == [(-float(at), at + 1) for at in range(9)]
-    assert not again.scores_prompt
-
-
-def test_the_room_for_logits_is_shared() -> None:
-    """Two scored prompts together get no more rows than there are; others are not held up."""
-    of = scheduler(max_scored=6, max_tokens=100)
-    scored(of, "a", range(5))
-    scored(of, "b", range(10, 20))
-    add(of, "c", range(20, 50))
-    assert step_scoring(of) == {"a": 5, "b": 1, "c": 30}
-
-
-def test_a_scored_prompt_waits_for_nobody() -> None:
-    """What another sequence is computing does not help it."""
-    of = scheduler(max_tokens=8)
-    prompt = range(SHARING_WORTH + 20)
-    add(of, "first", prompt)
-    of.plan()
-    scored(of, "second", prompt)
-    of.plan()
-    assert [s.request.request_id for s in of.running] == ["first", "second"]
-
-
-def test_a_preempted_scored_prompt_goes_on_where_it_was() -> None:
-    """What was gathered is kept; of a cached prefix it takes no more than that."""
-    of = scheduler(max_scored=4)
-    victim = scored(of, "v", range(10))
-    step_scoring(of)
-    of.preempt()
-    helper = add(of, "helper", range(10))
-    assert len(victim.shareable) == 5
-    while victim.generated == 0:
-        step_scoring(of)
-    assert helper.generated
-    assert victim.prompt_logprobs is not None
-    assert [entry.token_id for entry in victim.prompt_logprobs.entries] == list(range(1, 10))
-
-
-def test_a_prompt_of_one_token_has_nothing_to_score() -> None:
-    """Nothing predicts it."""
-    of = scheduler()
-    one = scored(of, "one", [1])
-    assert not one.scores_prompt
-    assert step_scoring(of) == {"one": 1}
 
 
 def test_a_request_is_told_that_it_waits_no_longer() -> None:

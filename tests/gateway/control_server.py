@@ -11,7 +11,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tricorn.manager import protocol
+from tricorn.manager.protocol import messages
+from tricorn.manager.protocol.calls import Acquire, Granted, Release
+from tricorn.manager.protocol.messages import ClientMessage, Hello, ManagerMessage
+from tricorn.manager.protocol.model_info import ModelInfo
+from tricorn.manager.protocol.news import Snapshot
+from tricorn.manager.protocol.usage import Usage
 from tricorn.settings.config import Settings
 from tricorn.wire import FrameReader, pack
 
@@ -27,7 +32,7 @@ class ControlServer:
         self._worker = worker
         self.released: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self.taken: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
-        self.usage: queue.SimpleQueue[protocol.Usage] = queue.SimpleQueue()
+        self.usage: queue.SimpleQueue[Usage] = queue.SimpleQueue()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -49,22 +54,22 @@ class ControlServer:
         with contextlib.suppress(OSError):
             while received := connection.recv(65536):
                 for payload in frames.feed(received):
-                    answer = self._answer(protocol.decode_client(payload))
+                    answer = self._answer(messages.decode_client(payload))
                     if answer is not None:
-                        connection.sendall(pack(protocol.encode(answer)))
+                        connection.sendall(pack(messages.encode(answer)))
 
-    def _answer(self, message: protocol.ClientMessage) -> protocol.ManagerMessage | None:
+    def _answer(self, message: ClientMessage) -> ManagerMessage | None:
         match message:
-            case protocol.Hello():
-                model = protocol.ModelInfo("m", 0, "fake", "a test", "fake", 0, "READY")
-                return protocol.Snapshot(1, [model], True, "all well", "m")
-            case protocol.Acquire(call, model):
+            case Hello():
+                model = ModelInfo("m", 0, "fake", "a test", "fake", 0, "READY")
+                return Snapshot(1, [model], True, "all well", "m")
+            case Acquire(call, model):
                 address = self._worker.address
-                return protocol.Granted(call, call, address, "test", model, self._worker.model)
-            case protocol.Release(lost=lost):
+                return Granted(call, call, address, "test", model, self._worker.model)
+            case Release(lost=lost):
                 self.taken.put((message.prompt_tokens, message.completion_tokens))
                 self.released.put(lost)
-            case protocol.Usage():
+            case Usage():
                 self.usage.put(message)
         return None
 

@@ -17,7 +17,12 @@ import tricorn
 from tricorn.engines.base import EngineStats
 from tricorn.engines.spec import EngineCapabilities, EngineOptions, LoadedModel, ModelSpec
 from tricorn.errors import ModelNotFound, from_info
-from tricorn.manager import protocol as control
+from tricorn.manager.protocol import messages
+from tricorn.manager.protocol.calls import Granted, Told
+from tricorn.manager.protocol.model_info import ModelInfo
+from tricorn.manager.protocol.news import Snapshot
+from tricorn.manager.protocol.usage import Usage
+from tricorn.manager.protocol.worker import LoadFailed, Ready
 from tricorn.wire import FrameReader, pack
 from tricorn.worker import protocol as data
 from tricorn.worker.protocol import Launch
@@ -60,15 +65,15 @@ class FakeWorker:
         ready = self._wait_ready()
         self.address, self.model = ready.address, ready.model
 
-    def _wait_ready(self) -> control.Ready:
+    def _wait_ready(self) -> Ready:
         self._control.settimeout(20)
         frames = FrameReader()
         while received := self._control.recv(65536):
             for payload in frames.feed(received):
-                message = control.decode_client(payload)
-                if isinstance(message, control.Ready):
+                message = messages.decode_client(payload)
+                if isinstance(message, Ready):
                     return message
-                if isinstance(message, control.LoadFailed):
+                if isinstance(message, LoadFailed):
                     raise from_info(message.error)
         raise AssertionError("the worker ended before it was ready")
 
@@ -108,7 +113,7 @@ class FakeManager:
         self.orders: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Any] = {}
         """Command → its result, the error of its refusal, or a list of what comes, in order."""
-        self.usage: queue.SimpleQueue[control.Usage] = queue.SimpleQueue()
+        self.usage: queue.SimpleQueue[Usage] = queue.SimpleQueue()
         self.listening: dict[int, queue.SimpleQueue[object]] = {}
 
     def add(self, name: str, worker: Any) -> None:
@@ -128,14 +133,14 @@ class FakeManager:
     def wait_connected(self, timeout_s: float) -> bool:
         return self.connected
 
-    def snapshot(self) -> control.Snapshot | None:
+    def snapshot(self) -> Snapshot | None:
         if not self.connected:
             return None
         models = [self._info(name) for name in self._models]
-        return control.Snapshot(1, models, self.ready, "all well" if self.ready else "loading")
+        return Snapshot(1, models, self.ready, "all well" if self.ready else "loading")
 
-    def _info(self, name: str) -> control.ModelInfo:
-        info = control.ModelInfo(name, 1700000000, "fake", "a test", "fake", 0, "UNLOADED")
+    def _info(self, name: str) -> ModelInfo:
+        info = ModelInfo(name, 1700000000, "fake", "a test", "fake", 0, "UNLOADED")
         if name in self.spread:
             info = msgspec.structs.replace(info, replicas=2)
         if name not in self._workers:
@@ -169,7 +174,7 @@ class FakeManager:
     def grant(self, model: str, inbox: queue.SimpleQueue[object], call: int) -> None:
         worker = self.worker(model)
         self._leases[call] = model
-        inbox.put(control.Granted(call, call, worker.address, SECRET, model, worker.model))
+        inbox.put(Granted(call, call, worker.address, SECRET, model, worker.model))
 
     def order(
         self, command: str, arguments: dict[str, Any], inbox: queue.SimpleQueue[object]
@@ -179,7 +184,7 @@ class FakeManager:
         answer = self.answers[command]
         for one in answer if isinstance(answer, list) else [answer]:
             if isinstance(one, dict):
-                inbox.put(control.Told(self._calls, one))
+                inbox.put(Told(self._calls, one))
             else:
                 inbox.put(one)
         return self._calls
@@ -192,7 +197,7 @@ class FakeManager:
     def unlisten(self, ticket: int) -> None:
         self.listening.pop(ticket, None)
 
-    def report(self, usage: control.Usage) -> bool:
+    def report(self, usage: Usage) -> bool:
         self.usage.put(usage)
         return True
 

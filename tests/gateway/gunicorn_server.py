@@ -29,7 +29,8 @@ class Gunicorn:
         self, settings: Settings, *, folder: Path | None = None, files: int | None = None
     ) -> None:
         self.port = settings.port
-        environment = os.environ | {"PYTHONPATH": str(root() / "src")}
+        paths = [str(root() / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
         if folder is None:
             environment["TRICORN_RUN_DIR"] = str(settings.runtime_dir())
             environment["TRICORN_MANAGED"] = "1"
@@ -40,7 +41,11 @@ class Gunicorn:
             env=environment,
             cwd=folder,
         )  # fmt: skip
-        wait_until(self._answers)
+        try:
+            wait_until(self._answers)
+        except BaseException:
+            self.close()
+            raise
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, "gunicorn ended"

@@ -10,7 +10,7 @@ from typing import Any
 from tests.gateway.engines import FakeManager
 
 from tricorn.errors import InstanceNotFound, ModelNotFound, TricornError
-from tricorn.manager import protocol as control
+from tricorn.manager.protocol.calls import Progress, Told
 
 Json = dict[str, Any]
 
@@ -62,8 +62,8 @@ class OrderTaker(FakeManager):
         except TricornError as error:
             inbox.put(error)
         else:
-            inbox.put(control.Progress(self._calls, "working", 0.5, 2.0))
-            inbox.put(control.Told(self._calls, told))
+            inbox.put(Progress(self._calls, "working", 0.5, 2.0))
+            inbox.put(Told(self._calls, told))
         return self._calls
 
     def _result(self, command: str, arguments: dict[str, Any]) -> Json:

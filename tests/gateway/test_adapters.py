@@ -14,7 +14,9 @@ from tricorn.engines.request import SamplingParams
 from tricorn.engines.spec import Adapter
 from tricorn.gateway.requests.generation import Generation, Job, Leased
 from tricorn.gateway.services import EXTENSION
-from tricorn.manager.protocol import Granted, ModelInfo, Snapshot
+from tricorn.manager.protocol.calls import Granted
+from tricorn.manager.protocol.model_info import ModelInfo
+from tricorn.manager.protocol.news import Snapshot
 from tricorn.worker.protocol import TextPrompt
 
 ADAPTER = Adapter("a", "/adapters/a", 8, 5)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from tests.gateway.engines import ScriptedWorker
-from tests.gateway.test_generation import OneWorker
+from tests.gateway.one_worker import OneWorker
 
 from tricorn.engines.spec import EngineCapabilities, LoadedModel
 from tricorn.errors import EngineLost, InvalidRequest, UnsupportedParameter

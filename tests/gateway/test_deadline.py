@@ -60,6 +60,16 @@ def test_each_is_told_in_its_turn() -> None:
         done.get_nowait()
 
 
+def test_one_that_is_far_away() -> None:
+    """Further than any system waits; the others are told nevertheless, before and after."""
+    deadlines = Deadlines()
+    soon: SimpleQueue[object] = SimpleQueue()
+    deadlines.watch(SimpleQueue(), time.monotonic() + 1e300)
+    for _ in range(2):
+        deadlines.watch(soon, time.monotonic() + 0.01)
+        assert soon.get(timeout=10) is LATE
+
+
 def test_nothing_is_kept_of_what_ended_in_time() -> None:
     deadlines = Deadlines()
     for _ in range(1000):

@@ -15,7 +15,8 @@ from tests.gateway.engines import FakeManager
 from tests.polling import wait_until
 
 from tricorn.errors import ManagerUnavailable
-from tricorn.manager.protocol import Event, Usage
+from tricorn.manager.protocol.news import Event
+from tricorn.manager.protocol.usage import Usage
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.gateway.test_sse import AWKWARD, TEXTS
 
 from tricorn.errors import EngineLost, TricornError
 from tricorn.gateway.answers import sse
-from tricorn.manager.protocol import Progress
+from tricorn.manager.protocol.calls import Progress
 
 SENTENCES = TEXTS.map("".join)
 FRAMINGS = [sse.OPENAI, sse.OLLAMA, sse.anthropic("req_1")]

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from tests.gateway.engines import FakeManager, ScriptedWorker
+from tests.gateway.engines import ScriptedWorker
+from tests.gateway.one_worker import OneWorker
 
 from tricorn.engines.request import SamplingParams, TokenDelta
 from tricorn.errors import EngineGenerateError, EngineLost, InvalidRequest, ManagerUnavailable
@@ -25,19 +26,6 @@ TWO = Job("m", "req_1", [TextPrompt("a"), TextPrompt("b")], SamplingParams())
 WAIT_S = 5.0
 NO_SOCKET: Any = None
 """Nothing is written to it."""
-
-
-class OneWorker(FakeManager):
-    """Grants the same scripted worker for ever: losing it is only a lost connection."""
-
-    def __init__(self, worker: ScriptedWorker) -> None:
-        super().__init__({"m": {}})
-        self.add("m", worker)
-        self.taken: list[tuple[int, int]] = []
-
-    def release(self, lease: int, *, lost: bool = False, **tokens: int) -> None:
-        self.released.append((self._leases.pop(lease), lost))
-        self.taken.append((tokens["prompt_tokens"], tokens["completion_tokens"]))
 
 
 @pytest.fixture

@@ -289,8 +289,31 @@ def test_reload_in_dev_keeps_serving(tmp_path: Path, worker: ScriptedWorker) -> 
         control.close()
 
 
-def test_by_hand_it_brings_a_manager_and_another_when_that_dies(tmp_path: Path) -> None:
-    """It ends with gunicorn."""
+def test_a_changed_source_reloads_in_dev(
+    tmp_path: Path, worker: ScriptedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker comes; gunicorn stays, and so does all that is behind it."""
+    psutil = pytest.importorskip("psutil")
+    source = tmp_path / "sitecustomize.py"  # loaded by every process, as Tricorn's own files are
+    source.write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    settings = Settings(run_dir=tmp_path / "run", port=free_port(), mode="dev", drain_timeout_s=1)
+    control = ControlServer(settings, worker)
+    gateway = Gunicorn(settings)
+    try:
+        (first,) = psutil.Process(gateway.process.pid).children()
+        source.write_text("# changed")
+        wait_until(lambda: not first.is_running())
+        wait_until(gateway._answers)
+    finally:
+        gateway.close()
+        control.close()
+
+
+def test_by_hand_it_brings_a_manager_and_another_when_that_dies(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It ends with gunicorn, and nothing that a person would take for a fault is printed."""
     settings = Settings(run_dir=tmp_path / "run", port=free_port())
     (tmp_path / "tricorn.yaml").write_text(
         f"port: {settings.port}\nrun_dir: {settings.run_dir}\nworkers: 1\ndefault_model: m\n"
@@ -306,6 +329,7 @@ def test_by_hand_it_brings_a_manager_and_another_when_that_dies(tmp_path: Path) 
     finally:
         gunicorn.close()
     assert not instance.is_alive(second)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def _manager(gunicorn: Gunicorn, settings: Settings) -> int:

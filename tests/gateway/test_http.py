@@ -15,7 +15,7 @@ from tests.gateway.engines import FakeManager, ScriptedWorker
 
 from tricorn.engines.request import TokenDelta
 from tricorn.errors import Overloaded
-from tricorn.manager.protocol import Snapshot
+from tricorn.manager.protocol.news import Snapshot
 from tricorn.worker.protocol import Delta, Finished, Started
 
 CHAT = "/v1/chat/completions"

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from flask import Flask
 
 from tricorn.access.terms import Terms
 from tricorn.gateway.services import EXTENSION
-from tricorn.storage.keys import KeyStore, UsageRow, day
+from tricorn.storage.keys import KeyStore, StoredKey, UsageRow, day
 
 
 @pytest.fixture
@@ -70,6 +71,22 @@ def test_a_key_from_its_beginning_to_its_end(admin: httpx.Client, store: KeyStor
     assert admin.post(f"{path}/rotate").status_code == 409
     assert admin.patch(path, json={}).status_code == 409
     assert store.get(made["id"]).revoked is not None
+
+
+def test_two_changes_at_the_same_time(
+    admin: httpx.Client, store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither takes back what the other one has changed."""
+    key, _ = store.create("ann", Terms())
+    change = store.change
+
+    def after_another(key_id: str, edit: Callable[[StoredKey], StoredKey]) -> StoredKey:
+        change(key_id, lambda key: msgspec.structs.replace(key, name="bob", expires=9e9))
+        return change(key_id, edit)
+
+    monkeypatch.setattr(store, "change", after_another)
+    told = admin.patch(f"/admin/keys/{key.id}", json={"weight": 2}).json()
+    assert (told["name"], told["expires"], told["weight"]) == ("bob", 9e9, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +151,8 @@ def test_usage(admin: httpx.Client, store: KeyStore) -> None:
 
 @pytest.mark.parametrize(
     ("query", "param"),
-    [({"days": "0"}, "days"), ({"days": "²"}, "days"), ({"since": "today"}, "since"),
+    [({"days": "0"}, "days"), ({"days": "²"}, "days"), ({"days": "000001" + "9" * 9}, "days"),
+     ({"days": "1" * 5000}, "days"), ({"since": "today"}, "since"),
      ({"until": "2026-13-01"}, "until")],
 )  # fmt: skip
 def test_days_that_are_none(admin: httpx.Client, query: dict[str, str], param: str) -> None:

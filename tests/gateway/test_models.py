@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from tests.gateway.engines import FakeManager
 
-from tricorn.manager.protocol import Snapshot
+from tricorn.manager.protocol.news import Snapshot
 from tricorn.model_facts.estimate import Estimate
 from tricorn.model_facts.facts import FileFacts
 

@@ -38,8 +38,9 @@ def test_recent_lines(http: httpx.Client, manager: FakeManager) -> None:
 
 @pytest.mark.parametrize(
     ("param", "value"),
-    [("limit", "0"), ("limit", "1001"), ("limit", "-1"), ("limit", "²"), ("level", "loud")],
-)
+    [("limit", "0"), ("limit", "1001"), ("limit", "-1"), ("limit", "²"),
+     ("limit", "000000001" + "9" * 20), ("limit", "1" * 5000), ("level", "loud")],
+)  # fmt: skip
 def test_recent_lines_refuses(
     http: httpx.Client, manager: FakeManager, param: str, value: str
 ) -> None:

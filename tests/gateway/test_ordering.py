@@ -13,7 +13,7 @@ from tricorn.errors import Conflict
 from tricorn.gateway.answers.errors import ClientGone
 from tricorn.gateway.orders.ordering import Ordering
 from tricorn.gateway.services import EXTENSION, Services
-from tricorn.manager.protocol import Progress, Told
+from tricorn.manager.protocol.calls import Progress, Told
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tricorn.gateway.answers import sse
 from tricorn.gateway.http.heartbeat import SILENCE
 from tricorn.gateway.requests.generation import Generation, Job, Leased
 from tricorn.gateway.services import EXTENSION
-from tricorn.manager.protocol import Progress
+from tricorn.manager.protocol.calls import Progress
 from tricorn.worker.protocol import TextPrompt
 
 MESSAGES: Any = [{"role": "user", "content": "Hi"}]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from tests.gateway.test_access import Door
+from tests.gateway.access.door import Door
 
 from tricorn.access.permissions import PERMISSIONS
 from tricorn.gateway.guard import requirements

@@ -15,7 +15,7 @@ from openai.types.responses import ResponseItem
 from pydantic import TypeAdapter
 from tests.gateway.conftest import sdk_for
 from tests.gateway.engines import ScriptedWorker
-from tests.gateway.test_generation import OneWorker
+from tests.gateway.one_worker import OneWorker
 
 from tricorn.engines.request import TokenDelta
 from tricorn.errors import EngineGenerateError
@@ -150,8 +150,8 @@ def test_pages(sdk: openai.OpenAI, http: httpx.Client) -> None:
     assert [item.id for item in listed] == [i["id"] for i in page["data"] + rest["data"]]
     end = http.get(path, params={"order": "asc", "after": rest["last_id"]}).json()
     assert (end["data"], end["first_id"], end["has_more"]) == ([], None, False)
-    for name, value in (("limit", "0"), ("limit", "101"), ("limit", "x"), ("order", "up"),
-                        ("after", "msg_x")):  # fmt: skip
+    for name, value in (("limit", "0"), ("limit", "101"), ("limit", "x"), ("limit", "1" * 5000),
+                        ("order", "up"), ("after", "msg_x")):  # fmt: skip
         answered = http.get(path, params={name: value})
         assert (answered.status_code, answered.json()["error"]["param"]) == (400, name)
     assert http.get("/v1/responses/resp_x/input_items").status_code == 404

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
-from tests.chat.tools.test_parsers import TOOLS
+from tests.chat.tools.reading import TOOLS
 from tests.chat.tools.written import written
 
 from tricorn.chat.chat_completion import ChatChunks

@@ -13,31 +13,12 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from tests.gateway.conftest import sdk_for
 from tests.gateway.engines import FakeManager
+from tests.gateway.tool_answers import NOW, OSLO, THINKING, TIME, WEATHER
 
 from tricorn.gateway.app import create_app
 from tricorn.settings.config import Settings
 
 USER: Any = [{"role": "user", "content": "Is it warm in Oslo?"}]
-WEATHER: Any = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Tells the weather.",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}},
-            "required": ["city"],
-        },
-    },
-}
-NOW: Any = {"type": "function", "function": {"name": "now"}}
-OSLO = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
-TIME = '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
-THINKING = (
-    "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt "
-    "%}assistant: {% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>"
-    "{% elif reasoning_effort == 'high' %}<think>\n{% endif %}{% endif %}"
-)
 MODELS: dict[str, dict[str, Any]] = {
     "echo": {},
     "caller": {"answer": f"Let me see.\n{OSLO}\n{TIME}"},

@@ -14,7 +14,7 @@ from tests.gateway.engines import FakeManager
 from tricorn.gateway.record import Record
 from tricorn.gateway.requests.timing import Timing
 from tricorn.gateway.usage import UsageCounter
-from tricorn.manager.protocol import EndedRequest, HttpAnswers, Usage
+from tricorn.manager.protocol.usage import EndedRequest, HttpAnswers, Usage
 
 WAIT_S = 15.0
 CHAT = {"model": "hello", "messages": [{"role": "user", "content": "my secret"}], "max_tokens": 8}

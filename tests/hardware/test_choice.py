@@ -201,11 +201,13 @@ CASES = {
     "GGUF on Kepler": Case(linux(K80), GGUF, "llamacpp", "cpu", ("K80 is too old", "5.0")),
     "GGUF on a Jetson Orin": Case(ORIN, GGUF, "llamacpp", "cuda", ("GPU of NVIDIA Jetson AGX",)),
     "MLX folder on CUDA": Case(linux(H100), MLX4, "mlx", "cpu", ("MLX folders", "very slow")),
+    "Windows, GGUF on CUDA": Case(WINDOWS, GGUF, "llamacpp", "cuda", ("RTX 4090",), ("WSL",)),
     # --- Apple
     "M1 8 GB, GGUF": Case(mac("Apple M1", 8), GGUF, "llamacpp", "metal", ("Apple M1 by Metal",)),
     "M1 8 GB, folder too large": Case(
         mac("Apple M1", 8), HF, "mlx", "metal", ("15.0 GiB of weights and 5.3 GiB of memory",)
     ),
+    "M4, AWQ": Case(mac("Apple M4", 16), AWQ, "mlx", "metal", ("an Apple M4",)),
     "M4, MLX folder": Case(mac("Apple M4", 16), MLX4, "mlx", "metal", ("an Apple M4",)),
     "M3 Ultra, folder": Case(mac("Apple M3 Ultra", 512), HF, "mlx", "metal", (), ("There are",)),
     "macOS 13": Case(
@@ -235,6 +237,7 @@ CASES = {
     "Linux x86-64, both there": Case(
         linux(engines=(VLLM_CPU, MLX)), HF, "vllm", "cpu", (), ("would suit",)
     ),
+    "Linux x86-64, AWQ": Case(PLAIN, AWQ, "vllm", "cpu"),
     "no AVX2": Case(linux(simd=("avx",)), HF, "mlx", "cpu", ("needs a CPU with AVX2",)),
     "MLX folder on Linux": Case(PLAIN, MLX4, "mlx", "cpu", ("MLX folders", "very slow")),
     "old Linux": Case(linux(libc=("glibc", (2, 31))), HF, "vllm", "cpu"),
@@ -245,6 +248,14 @@ CASES = {
     "new Linux": Case(linux(libc=("glibc", (2, 36))), MLX4, "mlx", "cpu"),
     "Linux arm64, GGUF": Case(ARM, GGUF, "llamacpp", "cpu"),
     "Linux arm64, folder": Case(ARM, HF, "mlx", "cpu", ("very slow",), ("x86-64",)),
+    "Windows, GGUF": Case(
+        dataclasses.replace(WINDOWS, nvidia_gpus=()),
+        GGUF,
+        "llamacpp",
+        "cpu",
+        ("any CPU",),
+        ("WSL",),
+    ),
     "Raspberry Pi, GGUF": Case(RASPBERRY, GGUF, "llamacpp", "cpu", ("No GPU driver",)),
     "Raspberry Pi, folder too large": Case(RASPBERRY, HF, "mlx", "cpu", ("8.0 GiB of memory",)),
     "container of 2 GB, GGUF": Case(
@@ -300,13 +311,13 @@ def test_choice(name: str) -> None:
     ("facts", "model", "words"),
     [
         (WINDOWS, HF, "WSL 2"),
-        (WINDOWS, GGUF, "wsl --install"),
+        (WINDOWS, AWQ, "wsl --install"),
         (INTEL_MAC, HF, r"vLLM's CPU package is for Linux.*A GGUF file of the same model runs on"),
         (INTEL_MAC, MLX4, "MLX has packages for Apple silicon"),
         (mac("Apple M2", 16, os_version="13.6"), MLX4, "MLX needs macOS 14 and this is 13.6"),
         (mac("Apple M2", 16, arch="x86_64"), MLX4, "arm64 Python"),
-        (mac("Apple M4", 16), AWQ, "quantised by AWQ cannot be served here: no NVIDIA GPU"),
-        (PLAIN, AWQ, "weights quantised by AWQ need vLLM on an NVIDIA GPU"),
+        (mac("Apple M4", 16), GPTQ, "quantised by GPTQ cannot be served here: no NVIDIA GPU"),
+        (PLAIN, FP8, "weights quantised by FP8 need vLLM on an NVIDIA GPU"),
         (PLAIN, GPTQ, "GPTQ"),
         (linux(V100), FP8, "V100.*too old"),
         (ORIN, FP8, "Jetson"),
@@ -409,6 +420,7 @@ def test_alternatives() -> None:
         (PLAIN, Preferences()),
         (PLAIN, Preferences("vllm")),
         (PLAIN, Preferences("mlx", "cpu")),
+        (WINDOWS, Preferences()),
         (WINDOWS, Preferences("fake")),
         (mac("Apple M4", 16), Preferences("mlx", "metal")),
         (linux(V100), Preferences(device="cuda")),  # a GGUF file can
@@ -427,7 +439,7 @@ def test_a_wish_for_the_whole_server(facts: Facts, preferences: Preferences) -> 
         (PLAIN, Preferences(device="cuda"), "no NVIDIA GPU"),
         (INTEL_MAC, Preferences("vllm"), "Linux on x86-64"),
         (INTEL_MAC, Preferences("mlx"), "MLX"),
-        (WINDOWS, Preferences(), "WSL 2"),
+        (WINDOWS, Preferences("vllm"), "WSL 2"),
         (linux(H100), Preferences("mlx", "cuda"), "MLX does not serve"),
     ],
 )

@@ -71,8 +71,25 @@ def test_linux(tmp_path: Path) -> None:
     assert found.sources["memory_total"] == "/proc/meminfo"
 
 
+VM_STAT = """Mach Virtual Memory Statistics: (page size of 16384 bytes)
+Pages free:                               65536.
+Pages active:                            218318.
+Pages inactive:                          131072.
+Pages speculative:                         1011.
+Pages wired down:                         94210.
+"""
+
+
 def test_mac() -> None:
-    """sysctl tells the size; without psutil the rest stays unknown."""
+    """sysctl tells the size and, where there is no psutil, vm_stat what is available of it."""
     found = Findings()
-    memory.probe(machine("darwin", commands={"sysctl -n hw.memsize": "17179869184"}), found)
-    assert found.values == {"memory_total": 16 * 2**30}
+    commands = {"sysctl -n hw.memsize": "17179869184", "vm_stat": VM_STAT.strip()}
+    memory.probe(machine("darwin", commands=commands), found)
+    assert found.values == {"memory_total": 16 * 2**30, "memory_available": 3 * 2**30}
+    assert found.sources["memory_available"] == "vm_stat"
+
+
+@pytest.mark.parametrize("text", ["", "Pages free: 1.", VM_STAT.replace("inactive", "idle")])
+def test_a_mac_that_does_not_tell(text: str) -> None:
+    """What is not understood is unknown."""
+    assert memory.vm_stat(text) is None

@@ -29,7 +29,7 @@ from tricorn.manager.memory.ledger import Ledger
 from tricorn.manager.pool.bounds import bounds_of, limits_of
 from tricorn.manager.pool.listing import Listing
 from tricorn.manager.pool.pool import Pool
-from tricorn.manager.protocol import Granted, Progress, Refused
+from tricorn.manager.protocol.calls import Granted, Progress, Refused
 from tricorn.manager.replicas.guard import Supervision
 from tricorn.manager.replicas.placement import WORKER, LocalPlacement, suits
 from tricorn.manager.replicas.replica import Replica

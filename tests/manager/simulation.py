@@ -21,16 +21,8 @@ from tricorn.manager.memory.ledger import Ledger
 from tricorn.manager.pool.bounds import Bounds, Limits
 from tricorn.manager.pool.listing import Listing
 from tricorn.manager.pool.pool import Pool
-from tricorn.manager.protocol import (
-    LoadFailed,
-    ManagerMessage,
-    Park,
-    Parked,
-    Ready,
-    Stop,
-    Wake,
-    Woken,
-)
+from tricorn.manager.protocol.messages import ManagerMessage
+from tricorn.manager.protocol.worker import LoadFailed, Park, Parked, Ready, Stop, Wake, Woken
 from tricorn.manager.replicas.replica import Replica
 from tricorn.manager.replicas.spares import Spares
 

@@ -20,7 +20,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
 from tricorn.engines.spec import EngineCapabilities, LoadedModel
-from tricorn.manager import protocol
+from tricorn.manager.protocol import messages
+from tricorn.manager.protocol.messages import ClientMessage, Hello
+from tricorn.manager.protocol.worker import Ready, Stop
 from tricorn.wire import FrameReader, connect, pack
 
 
@@ -38,19 +40,17 @@ def main() -> None:
     if not stubborn:
         threading.Thread(target=watch_lifeline, daemon=True).start()
     control = connect(launch["control_address"], 5)
-    tell(
-        control, protocol.Hello("worker", os.getpid(), launch["control_secret"], launch["replica"])
-    )
+    tell(control, Hello("worker", os.getpid(), launch["control_secret"], launch["replica"]))
     if not knobs.get("silent"):
         model = LoadedModel(4096, 257, 16, EngineCapabilities())
-        tell(control, protocol.Ready("tcp:127.0.0.1:1", model))
+        tell(control, Ready("tcp:127.0.0.1:1", model))
     frames = FrameReader()
     while True:
         data = control.recv(65536)
         if not data and not stubborn:
             return
         for payload in frames.feed(data):
-            if isinstance(protocol.decode_manager(payload), protocol.Stop) and not stubborn:
+            if isinstance(messages.decode_manager(payload), Stop) and not stubborn:
                 return
         if not data:
             threading.Event().wait()
@@ -61,8 +61,8 @@ def watch_lifeline() -> None:
     os._exit(0)
 
 
-def tell(control: socket.socket, message: protocol.ClientMessage) -> None:
-    control.sendall(pack(protocol.encode(message)))
+def tell(control: socket.socket, message: ClientMessage) -> None:
+    control.sendall(pack(messages.encode(message)))
 
 
 main()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.manager.catalogs import catalog, put
 from tests.manager.model_folders import LLAMA, put_adapter, put_folder
-from tests.manager.test_catalog import catalog, put
 
 from tricorn.engines.spec import Adapter, EngineCapabilities, LoadedModel, ModelSpec
 from tricorn.manager.catalog import adapter_folder, adapters

@@ -11,7 +11,7 @@ from tests.manager.harness import settings_for
 
 from tricorn.hardware.facts import Facts
 from tricorn.manager.lifecycle.announcement import announcement, base_url, curl_line
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 
 READY = ModelInfo("m.Q4_1", 0, "llamacpp", "llama.cpp: because.", "gguf", 1, "READY", 2048)
 

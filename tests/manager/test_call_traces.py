@@ -20,7 +20,7 @@ from tricorn.access.admission import Admission
 from tricorn.manager.access.turnstile import Turnstile
 from tricorn.manager.access.usage_ledger import UsageLedger
 from tricorn.manager.figures.call_traces import CallTraces
-from tricorn.manager.protocol import Acquire, Granted, Progress, Refused, Release
+from tricorn.manager.protocol.calls import Acquire, Granted, Progress, Refused, Release
 from tricorn.manager.replicas.replica import Replica
 from tricorn.tracing.export import Traces, headers
 

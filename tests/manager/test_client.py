@@ -18,9 +18,14 @@ from tests.polling import wait_until
 from tricorn import logs
 from tricorn.access.terms import Allowance
 from tricorn.errors import ManagerUnavailable, ModelNotFound, Overloaded, RateLimitExceeded
-from tricorn.manager import control, protocol
+from tricorn.manager import control
 from tricorn.manager.client import ManagerClient
-from tricorn.manager.protocol import Granted, Progress
+from tricorn.manager.protocol import messages
+from tricorn.manager.protocol.calls import Acquire, Claim, Granted, Progress, Told
+from tricorn.manager.protocol.messages import Hello
+from tricorn.manager.protocol.news import Event, Snapshot
+from tricorn.manager.protocol.usage import Usage
+from tricorn.manager.protocol.worker import Loading
 from tricorn.manager.run_directory import RunDirectory
 from tricorn.wire import FrameReader, connect, pack
 
@@ -94,7 +99,7 @@ def test_what_is_said_with_a_call_and_told_while_it_waits(
 def test_limits_of_a_key_over_two_gateways(manager: Manager, client: ManagerClient) -> None:
     """What one has used the other has not; the tokens that were given back with a lease can be
     used again."""
-    claim = protocol.Claim("k", Allowance(tokens_per_minute=100), 100)
+    claim = Claim("k", Allowance(tokens_per_minute=100), 100)
     second = ManagerClient(manager.settings.runtime_dir())
     second.start()
     assert second.wait_connected(WAIT_S)
@@ -221,9 +226,9 @@ def is_cut_off(sock: socket.socket) -> bool:
 @pytest.mark.parametrize(
     "first",
     [
-        protocol.encode(protocol.Hello("gateway", 1, "wrong")),
-        protocol.encode(protocol.Hello("gateway", 1, "")),
-        protocol.encode(protocol.Acquire(1, "a", "r")),
+        messages.encode(Hello("gateway", 1, "wrong")),
+        messages.encode(Hello("gateway", 1, "")),
+        messages.encode(Acquire(1, "a", "r")),
         b"\xc1 no msgpack",
     ],
 )
@@ -254,8 +259,8 @@ def test_silent_stranger_is_cut_off(manager: Manager, monkeypatch: pytest.Monkey
 def test_unknown_worker_is_refused(manager: Manager) -> None:
     """A worker of a replica that nobody started is refused."""
     sock = connect(manager.control.address, 5)
-    hello = protocol.Hello("worker", 1, manager.control.secret, "replica-99")
-    sock.sendall(pack(protocol.encode(hello)))
+    hello = Hello("worker", 1, manager.control.secret, "replica-99")
+    sock.sendall(pack(messages.encode(hello)))
     assert is_cut_off(sock)
     sock.close()
 
@@ -264,11 +269,11 @@ def test_gateway_may_not_speak_as_a_worker(manager: Manager) -> None:
     """A message that is not a gateway's ends its connection, after the greeting's snapshot."""
     sock = connect(manager.control.address, 5)
     sock.settimeout(WAIT_S)
-    sock.sendall(pack(protocol.encode(protocol.Hello("gateway", 1, manager.control.secret))))
+    sock.sendall(pack(messages.encode(Hello("gateway", 1, manager.control.secret))))
     frames = FrameReader()
     first = frames.feed(sock.recv(65536))
-    assert isinstance(protocol.decode_manager(first[0]), protocol.Snapshot)
-    sock.sendall(pack(protocol.encode(protocol.Loading(0.5))))
+    assert isinstance(messages.decode_manager(first[0]), Snapshot)
+    sock.sendall(pack(messages.encode(Loading(0.5))))
     assert is_cut_off(sock)
     sock.close()
 
@@ -297,8 +302,8 @@ def test_orders(manager: Manager, client: ManagerClient) -> None:
     """An answer, a refusal as the error that was meant, and an order that is withdrawn."""
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
     call = client.order("load", {"model": "a"}, inbox)
-    assert next_of(inbox, protocol.Progress).call == call
-    told = next_of(inbox, protocol.Told)
+    assert next_of(inbox, Progress).call == call
+    told = next_of(inbox, Told)
     assert (told.call, told.result["state"]) == (call, "READY")
     client.order("status", {"model": "none"}, inbox)
     next_of(inbox, ModelNotFound)
@@ -308,7 +313,7 @@ def test_orders(manager: Manager, client: ManagerClient) -> None:
     wait_until(lambda: len(slow.waiting) == 1)
     client.withdraw(call)
     wait_until(lambda: len(slow.waiting) == 0)
-    assert all(isinstance(one, protocol.Progress) for one in drained(inbox))
+    assert all(isinstance(one, Progress) for one in drained(inbox))
 
 
 def drained(inbox: queue.SimpleQueue[object]) -> list[object]:
@@ -322,7 +327,7 @@ def test_events_reach_those_who_listen(manager: Manager, client: ManagerClient) 
     client.unlisten(client.listen(deaf))
     client.listen(inbox)
     lease(client)
-    states = [next_of(inbox, protocol.Event).data["state"] for _ in range(2)]
+    states = [next_of(inbox, Event).data["state"] for _ in range(2)]
     assert states == ["LOADING", "READY"]
     assert deaf.empty()
 
@@ -336,21 +341,21 @@ def test_a_listener_that_does_not_read(
     client.listen(inbox)
     lease(client)
     wait_until(lambda: inbox.qsize() == 2)
-    next_of(inbox, protocol.Event)
+    next_of(inbox, Event)
     next_of(inbox, Overloaded)
 
 
 def test_usage_is_summed(manager: Manager, client: ManagerClient) -> None:
     for _ in range(2):
-        assert client.report(protocol.Usage(1, 0, 0.5, 3, 4))
-    wait_until(lambda: manager.desk.usage.total == protocol.Usage(2, 0, 1.0, 6, 8))
+        assert client.report(Usage(1, 0, 0.5, 3, 4))
+    wait_until(lambda: manager.desk.usage.total == Usage(2, 0, 1.0, 6, 8))
 
 
 def test_the_level_of_the_log_comes_from_the_manager(tmp_path: Path) -> None:
     """With each snapshot."""
     one, other = socket.socketpair()
     with one, other:
-        snapshot = protocol.Snapshot(1, [], True, "well", log_level="ERROR")
+        snapshot = Snapshot(1, [], True, "well", log_level="ERROR")
         ManagerClient(tmp_path)._take(one, snapshot)
     assert logs.level() == "ERROR"
 
@@ -362,7 +367,7 @@ def test_orders_without_a_manager(tmp_path: Path) -> None:
     client.listen(inbox)
     next_of(inbox, ManagerUnavailable)
     next_of(inbox, ManagerUnavailable)
-    assert not client.report(protocol.Usage(1, 0, 0.5, 3, 4))
+    assert not client.report(Usage(1, 0, 0.5, 3, 4))
 
 
 def test_the_end_of_the_manager_ends_orders_and_listening(folder: Path) -> None:
@@ -375,9 +380,9 @@ def test_the_end_of_the_manager_ends_orders_and_listening(folder: Path) -> None:
         assert client.wait_connected(WAIT_S)
         client.listen(events)
         client.order("load", {"model": "slow"}, orders)
-        next_of(events, protocol.Event)
-    assert not isinstance(orders.get(timeout=WAIT_S), protocol.Told)
-    while isinstance(last := events.get(timeout=WAIT_S), protocol.Event):
+        next_of(events, Event)
+    assert not isinstance(orders.get(timeout=WAIT_S), Told)
+    while isinstance(last := events.get(timeout=WAIT_S), Event):
         continue
     assert isinstance(last, ManagerUnavailable)
     client.close()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.manager.customer import customer_of, on_loop
+from tests.manager.harness import running, settings_for
 from tests.model_facts.gguf_files import gguf
 
+from tricorn.errors import NotAllowed
 from tricorn.hardware.choice import Choice
 from tricorn.installing import file_lock
 from tricorn.manager.catalog.catalog import Catalog
@@ -73,3 +76,22 @@ def test_a_pull_at_work_is_left_alone(tmp_path: Path) -> None:
     with file_lock.hold(tmp_path / "o/r/.pull/lock", "pulling", print):
         delete(tmp_path, "o/r/m-Q4_0")
         assert there(tmp_path) == ["o/r/.pull/lock", "o/r/.pull/x.part"]
+
+
+@on_loop
+async def test_deletion(folder: Path) -> None:
+    """Only where it is allowed; the model's own files go, and folders that are empty then."""
+    models = folder / "models" / "org"
+    models.mkdir(parents=True)
+    (models / "m.gguf").write_bytes(b"no GGUF")
+    (folder / "models" / "other.gguf").write_bytes(b"no GGUF")
+    settings = settings_for(folder, models={"fake": {}})
+    async with running(settings) as manager:
+        customer = customer_of(manager)
+        assert isinstance(await customer.refusal("delete", model="org/m"), NotAllowed)
+        manager.settings = settings.model_copy(update={"allow_model_deletion": True})
+        assert isinstance(await customer.refusal("delete", model="fake"), NotAllowed)
+        gone = await customer.order("delete", model="org/m")
+        assert (gone["deleted"], gone["files"]) == (True, ["org/m.gguf"])
+        assert [path.name for path in (folder / "models").iterdir()] == ["other.gguf"]
+        assert manager.pool.model("org/m") is None

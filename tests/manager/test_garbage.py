@@ -21,9 +21,12 @@ from tests.manager.harness import WAIT_S, Manager, running_in_thread, settings_f
 from tests.polling import wait_until
 
 from tricorn.errors import ManagerUnavailable, TricornError
-from tricorn.manager import control, protocol
+from tricorn.manager import control
 from tricorn.manager.client import ManagerClient
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol import messages
+from tricorn.manager.protocol.calls import Granted
+from tricorn.manager.protocol.messages import Hello
+from tricorn.manager.protocol.news import Snapshot
 from tricorn.wire import HEADER, MAX_HELLO, connect, pack
 
 QUICK = settings(
@@ -79,12 +82,12 @@ def test_a_local_process(
 ) -> None:
     """With the secret or without; what it had is free again, the others keep what they have."""
     caplog.clear()
-    hello = protocol.Hello("gateway", 1, manager.control.secret)
+    hello = Hello("gateway", 1, manager.control.secret)
     with caplog.at_level(logging.ERROR, "asyncio"):
         with connect(manager.control.address, WAIT_S) as sock:
             sock.settimeout(WAIT_S)
             with contextlib.suppress(OSError):
-                sock.sendall(pack(protocol.encode(hello)) * known + stream)
+                sock.sendall(pack(messages.encode(hello)) * known + stream)
             if abrupt:
                 linger = struct.pack("ii", 1, 0)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -118,7 +121,7 @@ def test_a_manager_that_talks_nonsense(tmp_path: Path, payload: bytes) -> None:
             listener.settimeout(WAIT_S)
             connection, _ = listener.accept()
             with connection:
-                connection.sendall(pack(protocol.encode(protocol.Snapshot(1, [], True, "well"))))
+                connection.sendall(pack(messages.encode(Snapshot(1, [], True, "well"))))
                 assert client.wait_connected(WAIT_S)
                 inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
                 client.acquire("a", "r", inbox)

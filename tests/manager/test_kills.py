@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 from tests.manager.harness import STAND_IN, Client, Manager, is_running, running, settings_for
-from tests.manager.test_service import Served
-from tests.manager.test_supervision import events, text, under_way
+from tests.manager.leased_work import events, text, under_way
+from tests.manager.served import Served
 from tests.polling import wait_until
 
 from tricorn.errors import ModelLoadFailed

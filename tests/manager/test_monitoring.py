@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.manager.customer import Customer, customer_of, on_loop
 from tests.manager.harness import Manager, running, settings_for
-from tests.manager.test_orders import Customer, customer_of, on_loop
 from tests.polling import wait_until
 
 from tricorn import __version__, logs
 from tricorn.errors import InvalidRequest
 from tricorn.log_files.rotating import put_aside
-from tricorn.manager.protocol import EndedRequest, Usage
+from tricorn.manager.protocol.usage import EndedRequest, Usage
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 HISTOGRAM_PARTS = ("_bucket", "_sum", "_count")

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from tests.manager.harness import Manager, is_running, running, settings_for
-from tests.manager.test_supervision import text
+from tests.manager.leased_work import text
 
 from tricorn.errors import TricornError
 from tricorn.manager.replicas.placement import suits

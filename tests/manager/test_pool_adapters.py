@@ -16,7 +16,7 @@ from tests.model_facts.gguf_files import gguf
 from tricorn.engines.request import SamplingParams
 from tricorn.errors import ModelLoadFailed, ModelNotFound, UnsupportedParameter
 from tricorn.manager.catalog.adapter_folder import WEIGHTS
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol.calls import Granted
 from tricorn.settings.config import Settings
 from tricorn.worker import protocol
 from tricorn.worker.client import EngineClient

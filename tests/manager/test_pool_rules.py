@@ -13,7 +13,7 @@ from tests.manager.simulation import Plan, World
 
 from tricorn.errors import Conflict
 from tricorn.manager.pool.bounds import Bounds, Limits
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol.calls import Granted
 
 MODELS = ("a", "b", "c", "d")
 LONGEST_S = 2000.0

@@ -14,7 +14,7 @@ from tests.manager.harness import STAND_IN, Manager, is_running, running, settin
 
 from tricorn import logs
 from tricorn.errors import ModelLoadFailed
-from tricorn.manager import protocol
+from tricorn.manager.protocol.worker import SetLevel
 from tricorn.manager.replicas import placement, replica
 from tricorn.manager.replicas.placement import LocalEngine, log_name
 
@@ -198,6 +198,6 @@ def test_the_level_changes_while_it_starts(folder: Path) -> None:
             logs.set_level("ERROR")
             assert one.attached(told.append)
             one.set_log_level("DEBUG")
-            assert told == [protocol.SetLevel("ERROR"), protocol.SetLevel("DEBUG")]
+            assert told == [SetLevel("ERROR"), SetLevel("DEBUG")]
 
     asyncio.run(scenario())

@@ -7,7 +7,7 @@ from typing import Any
 
 from tricorn.manager.figures import inference_log
 from tricorn.manager.figures.request_metrics import RequestMetrics
-from tricorn.manager.protocol import EndedRequest, HttpAnswers, Usage
+from tricorn.manager.protocol.usage import EndedRequest, HttpAnswers, Usage
 from tricorn.metrics.buckets import GAPS
 from tricorn.metrics.exposition import text
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import re
 import shlex
 import signal
 import socket
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -17,91 +15,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import psutil
 import pytest
-from tests.leases import answer
-from tests.manager.harness import SOURCE, WAIT_S, is_running, settings_for
+from tests.manager.harness import WAIT_S, is_running
+from tests.manager.served import Served
 from tests.polling import wait_until
 
-from tricorn.engines.spec import ModelSpec
-from tricorn.errors import StartupError
-from tricorn.manager.catalog.default_choice import pick_default, readiness
-from tricorn.manager.client import ManagerClient
-from tricorn.manager.protocol import Granted, ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 from tricorn.manager.run_directory import read_control
-from tricorn.settings.config import ModelSettings
 from tricorn.storage.keys import KeyStore
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of posix")
-
-
-class Served:
-    """A manager process, started in `folder`; without a gateway where no port is given."""
-
-    def __init__(
-        self, folder: Path, models: dict[str, Any], preload: tuple[str, ...] = (), **settings: Any
-    ) -> None:
-        self.folder = folder
-        self.flags = [] if "port" in settings else ["--without-gateway"]
-        self.run_dir = folder / "run"
-        (folder / "tricorn.yaml").write_text(
-            json.dumps(
-                {
-                    "models": {
-                        name: {
-                            "engine": "fake",
-                            "engine_args": arguments,
-                            "preload": name in preload,
-                        }
-                        for name, arguments in models.items()
-                    },
-                    "run_dir": str(self.run_dir),
-                    "hf_cache": False,
-                    **settings,
-                }
-            )
-        )
-        self.output = (folder / "output.txt").open("w")
-        self.process = self.start()
-        self.client = ManagerClient(self.run_dir)
-        self.client.start()
-
-    def start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tricorn.cli", "serve"]
-        return subprocess.Popen(
-            [*command, "--skip-check", *self.flags],
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(SOURCE)},
-            stdout=self.output,
-            stderr=self.output,
-            start_new_session=True,
-        )
-
-    def text(self) -> str:
-        return (self.folder / "output.txt").read_text()
-
-    def lease(self, model: str = "m") -> Granted:
-        assert self.client.wait_connected(WAIT_S)
-        inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self.client.acquire(model, "r", inbox)
-        granted = answer(inbox, WAIT_S)
-        assert isinstance(granted, Granted)
-        return granted
-
-    def worker_pids(self) -> list[int]:
-        """Of engine workers, as the manager's log names them."""
-        return [int(pid) for pid in set(re.findall(r'"pid": (\d+)[^}]*', self._ready_lines()))]
-
-    def _ready_lines(self) -> str:
-        return "\n".join(line for line in self.text().splitlines() if '"READY"' in line)
-
-    def close(self) -> None:
-        self.client.close()
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.output.close()
 
 
 @posix
@@ -371,55 +295,3 @@ def test_dead_gateway_comes_back(whole: Served) -> None:
     gunicorn.kill()
     wait_until(lambda: whole.text().count("gateway connected") > before)
     assert is_running(worker)
-
-
-# --- pure parts -------------------------------------------------------------------------------
-
-
-def model(state: Any, fault: str | None = None, name: str = "m") -> ModelInfo:
-    return ModelInfo(name, 0, "fake", "", "fake", 0, state, fault=fault)
-
-
-@pytest.mark.parametrize(
-    ("models", "expected"),
-    [
-        ([], (False, "there is no model that could be served")),
-        ([model("UNLOADED")], (True, "models are loaded when they are asked for")),
-        ([model("LOADING")], (False, "the model m is loading")),
-        ([model("READY")], (True, "ready")),
-        ([model("FAILED", "broken")], (False, "broken")),
-        ([model("FAILED", "broken"), model("READY", name="n")], (True, "ready")),
-        ([model("UNLOADED", "broken")], (False, "there is no model that could be served")),
-    ],
-)
-def test_readiness(models: list[ModelInfo], expected: tuple[bool, str]) -> None:
-    """Ready is who could answer a request now; otherwise the reason is given."""
-    assert readiness(models, "m") == expected
-
-
-def spec(name: str, fault: str | None = None) -> ModelSpec:
-    return ModelSpec(name, "", "fake", "fake", "", 0, 0, fault=fault)
-
-
-def test_default_model(tmp_path: Path) -> None:
-    """The wish counts, else the first healthy one; a wish that can't be met ends the start."""
-    specs = {"a": spec("a", "broken"), "b": spec("b"), "c": spec("c")}
-    assert pick_default(settings_for(tmp_path), specs) == "b"
-    assert pick_default(settings_for(tmp_path), {}) is None
-    assert pick_default(settings_for(tmp_path, default_model="c"), specs) == "c"
-    named = specs | {"c": msgspec.structs.replace(specs["c"], aliases=("small",))}
-    assert pick_default(settings_for(tmp_path, default_model="small"), named) == "c"
-    with pytest.raises(StartupError, match="broken"):
-        pick_default(settings_for(tmp_path, default_model="a"), specs)
-    with pytest.raises(StartupError, match="'d' does not exist; there are: a, b, c"):
-        pick_default(settings_for(tmp_path, default_model="d"), specs)
-
-
-def test_a_cached_model_is_not_loaded_unasked(tmp_path: Path) -> None:
-    """The Hugging Face cache was filled for others too; a name, or the settings, ask for one."""
-    cached = msgspec.structs.replace(spec("a"), path=str(tmp_path / "hub/models--a/snapshots/1"))
-    settings = settings_for(tmp_path, hf_hub_cache=tmp_path / "hub", hf_cache=True)
-    assert pick_default(settings, {"a": cached, "b": spec("b")}) == "b"
-    assert pick_default(settings, {"a": cached}) is None
-    named = settings.model_copy(update={"models": {"a": ModelSettings.model_validate({})}})
-    assert pick_default(named, {"a": cached}) == "a"

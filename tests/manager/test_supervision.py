@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 from tests.manager.harness import Manager, is_running, running, settings_for
+from tests.manager.leased_work import events, text, under_way
 
-from tricorn.engines.request import SamplingParams
 from tricorn.errors import EngineLost, ModelLoadFailed
-from tricorn.manager.protocol import Granted
 from tricorn.manager.replicas.replica import Replica
-from tricorn.wire import open_connection, pack, read_frame
 from tricorn.worker import protocol
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of posix")
@@ -23,37 +21,6 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of posix")
 
 def supervised(folder: Path, models: dict[str, dict[str, Any]], **given: Any) -> Any:
     return running(settings_for(folder, models=models, **({"canary_interval_s": 0} | given)))
-
-
-async def events(lease: Granted) -> list[protocol.Event]:
-    """Of a request, until it or its connection ends."""
-    reader, writer = await open_connection(lease.address)
-    try:
-        start = protocol.Start(1, "r", protocol.TextPrompt("hello"), SamplingParams())
-        for op in (protocol.Hello(lease.secret), start):
-            writer.write(pack(protocol.encode(op)))
-        found: list[protocol.Event] = []
-        async with asyncio.timeout(30):
-            while (payload := await read_frame(reader)) is not None:
-                found += protocol.decode_frame(payload).events
-                if isinstance(found[-1], protocol.Finished | protocol.Failed):
-                    break
-        return found
-    finally:
-        writer.close()
-
-
-async def text(lease: Granted) -> str:
-    told = await events(lease)
-    assert isinstance(told[-1], protocol.Finished)
-    return "".join(event.delta.text for event in told if isinstance(event, protocol.Delta))
-
-
-async def under_way(replica: Replica) -> None:
-    """Wait until it has told of more than the token before it was ready."""
-    async with asyncio.timeout(15):
-        while replica.stats is None or replica.stats.generated_tokens < 2:
-            await asyncio.sleep(0.01)
 
 
 async def until_gone(replica: Replica) -> None:

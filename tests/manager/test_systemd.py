@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.manager.harness import WAIT_S
-from tests.manager.test_service import Served
+from tests.manager.served import Served
 
 from tricorn.manager.lifecycle.systemd import Systemd
 

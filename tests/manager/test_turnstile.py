@@ -15,7 +15,7 @@ from tricorn.errors import ModelNotFound, RateLimitExceeded, from_info
 from tricorn.manager.access.turnstile import Turnstile
 from tricorn.manager.access.usage_ledger import UsageLedger
 from tricorn.manager.pool.pool import Pool
-from tricorn.manager.protocol import Acquire, Claim, Granted, Progress, Refused, Release
+from tricorn.manager.protocol.calls import Acquire, Claim, Granted, Progress, Refused, Release
 
 
 class PlayedPool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tricorn.manager.figures.usage import UsageTotals
-from tricorn.manager.protocol import Usage
+from tricorn.manager.protocol.usage import Usage
 
 
 def test_totals_and_speeds() -> None:

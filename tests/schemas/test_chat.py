@@ -130,6 +130,19 @@ def test_invalid(fields: dict[str, Any], param: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "expected"),
+    [("response_format", "an object"), ("stream_options", "an object"), ("tools", "an array")],
+)
+def test_wrong_types_are_told_as_json_calls_them(field: str, expected: str) -> None:
+    """No word of the classes that check them."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse(stream=True, **{field: "x"})
+    assert caught.value.message == (
+        f"Invalid type for '{field}': expected {expected}, got a string."
+    )
+
+
+@pytest.mark.parametrize(
     ("fields", "param"),
     [
         ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools[0].type"),
@@ -265,6 +278,22 @@ def test_unknown_fields_are_reported_with_their_place() -> None:
     with pytest.raises(InvalidRequest) as caught:
         ChatRequest.parse(body, strict=True)
     assert caught.value.param == "foo"
+
+
+def test_unknown_fields_of_content_parts_are_reported() -> None:
+    """Also those of images; marks for caches ask for nothing that could be missed."""
+    text = {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}, "x": None}
+    address = {"url": "data:image/png;base64,AA==", "detail": "low", "size": 2}
+    image = {"type": "image_url", "image_url": address}
+    messages = [
+        {"role": "user", "content": [text, {**text, "mood": "good"}, image]},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "No", "why": "x"}]},
+    ]
+    assert ChatRequest.parse({"model": "m", "messages": messages})[1] == [
+        "messages[0].content[1].mood",
+        "messages[0].content[2].image_url.size",
+        "messages[1].content[0].why",
+    ]
 
 
 def test_unknown_fields_of_earlier_calls_are_reported() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.access.clock import Clock
 
 from tricorn.access.terms import Terms
 from tricorn.errors import Conflict, KeyNotFound, StorageUnavailable
-from tricorn.storage.keys import FILE, KeyStore, UsageRow, day
+from tricorn.storage import database
+from tricorn.storage.keys import FILE, KeyStore, StoredKey, UsageRow, day
 
 CHAT = Terms(permissions=("chat",), requests_per_minute=3)
 
@@ -60,12 +62,32 @@ def test_live_ones(store: KeyStore, clock: Clock) -> None:
 def test_change_and_rotate(store: KeyStore) -> None:
     """The id stays; after a rotation the old key is none."""
     key, text = store.create("a", CHAT)
-    changed = store.change(key.id, name="b", terms=Terms(), expires=9e9)
+    changed = store.change(
+        key.id, lambda found: msgspec.structs.replace(found, name="b", terms=Terms(), expires=9e9)
+    )
     assert (changed.name, changed.terms, changed.expires) == ("b", Terms(), 9e9)
     assert changed.digest == key.digest
     rotated, other = store.rotate(key.id)
     assert other != text
     assert (rotated.id, rotated.digest) == (key.id, store.digest(other))
+
+
+def test_nobody_else_changes_it_meanwhile(
+    store: KeyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one writes is made of what it has read: no other change comes in between."""
+    monkeypatch.setattr(database, "PATIENCE_S", 0)
+    key, _ = store.create("a", CHAT)
+    other = KeyStore(tmp_path)
+
+    def edit(found: StoredKey) -> StoredKey:
+        for change in (other.revoke, other.rotate):
+            with pytest.raises(StorageUnavailable, match="locked"):
+                change(key.id)
+        return msgspec.structs.replace(found, name="b")
+
+    assert store.change(key.id, edit) == other.get(key.id)
+    assert (other.get(key.id).name, other.get(key.id).revoked) == ("b", None)
 
 
 def test_what_cannot_be_changed(store: KeyStore) -> None:

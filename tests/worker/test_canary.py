@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.worker.test_server import Bench, bench
+from tests.worker.bench import Bench, bench
 
 from tricorn.engines.spec import EngineCapabilities
 from tricorn.errors import EngineGenerateError, EngineLost, ModelLoadFailed

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests import garbage
 from tests.gateway.engines import ScriptedWorker
-from tests.worker.test_server import Bench, Gateway, events, run
+from tests.worker.bench import Bench, Gateway, events, run
 
 from tricorn.engines.request import SamplingParams
 from tricorn.errors import EngineLost

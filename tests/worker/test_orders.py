@@ -9,10 +9,10 @@ import pytest
 from tricorn.engines.fake import FakeCore
 from tricorn.engines.stepped import SteppedEngine
 from tricorn.errors import EngineGenerateError
-from tricorn.manager.protocol import (
+from tricorn.manager.protocol.messages import ClientMessage
+from tricorn.manager.protocol.worker import (
     Canary,
     CanaryDone,
-    ClientMessage,
     LoadFailed,
     Park,
     Parked,

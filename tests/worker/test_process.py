@@ -20,7 +20,9 @@ import tricorn
 from tricorn import logs
 from tricorn.engines.request import SamplingParams
 from tricorn.engines.spec import Adapter, EngineOptions, ModelSpec
-from tricorn.manager import protocol as control
+from tricorn.manager.protocol import messages
+from tricorn.manager.protocol.messages import ClientMessage, Hello
+from tricorn.manager.protocol.worker import DropAdapter, LoadFailed, Loading, Ready, SetLevel, Stop
 from tricorn.wire import FrameReader, pack
 from tricorn.worker import process, protocol
 from tricorn.worker.client import EngineClient
@@ -68,18 +70,18 @@ class Worker:
             self.control, _ = listener.accept()
         self.control.settimeout(20)
         self._frames = FrameReader()
-        self._messages: list[control.ClientMessage] = []
+        self._messages: list[ClientMessage] = []
 
-    def message(self) -> control.ClientMessage:
+    def message(self) -> ClientMessage:
         while not self._messages:
             data = self.control.recv(65536)
             assert data, "the worker closed the connection"
-            self._messages += map(control.decode_client, self._frames.feed(data))
+            self._messages += map(messages.decode_client, self._frames.feed(data))
         return self._messages.pop(0)
 
-    def ready(self) -> control.Ready:
-        while not isinstance(message := self.message(), control.Ready):
-            assert not isinstance(message, control.LoadFailed), message
+    def ready(self) -> Ready:
+        while not isinstance(message := self.message(), Ready):
+            assert not isinstance(message, LoadFailed), message
         return message
 
     def close(self) -> None:
@@ -98,10 +100,10 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 
 def test_it_says_hello_loads_and_is_ready(worker: Worker, tmp_path: Path) -> None:
     """Hello with its replica and secret first, then Loading, then Ready with the address."""
-    assert worker.message() == control.Hello("worker", worker.process.pid, "cs", "m-1")
-    assert isinstance(worker.message(), control.Loading)
+    assert worker.message() == Hello("worker", worker.process.pid, "cs", "m-1")
+    assert isinstance(worker.message(), Loading)
     ready = worker.message()
-    assert isinstance(ready, control.Ready)
+    assert isinstance(ready, Ready)
     assert (ready.address, ready.model.vocab_size) == (f"unix:{tmp_path / 'd'}", 257)
 
 
@@ -110,7 +112,7 @@ def test_a_spare_worker(tmp_path: Path) -> None:
     log_file = tmp_path / "m.log"
     log_file.write_text("before\n")
     worker = Worker(tmp_path, log_file=str(log_file))
-    assert worker.message() == control.Hello("worker", worker.process.pid, "cs", "m-1")
+    assert worker.message() == Hello("worker", worker.process.pid, "cs", "m-1")
     assert worker.ready().model.vocab_size == 257
     wait_until(lambda: "ready" in log_file.read_text())
     assert log_file.read_text().startswith("before\n")
@@ -139,7 +141,7 @@ def test_a_chat_template_in_place_of_the_models_own(tmp_path: Path) -> None:
 def test_stop_ends_it(worker: Worker) -> None:
     """Exit code 0."""
     worker.ready()
-    worker.control.sendall(pack(control.encode(control.Stop())))
+    worker.control.sendall(pack(messages.encode(Stop())))
     assert worker.process.wait(20) == 0
 
 
@@ -177,7 +179,7 @@ def test_a_failed_load_is_told_and_ends_it(
     """LoadFailed with the reason, and exit code 3."""
     worker = Worker(tmp_path, **knobs)
     try:
-        while not isinstance(message := worker.message(), control.LoadFailed):
+        while not isinstance(message := worker.message(), LoadFailed):
             continue
         assert message.error.code == "model_load_failed"
         assert words in message.error.message
@@ -192,8 +194,8 @@ def test_the_level_of_its_log_can_change() -> None:
 
     async def obeyed() -> str:
         reader = asyncio.StreamReader()
-        reader.feed_data(pack(control.encode(control.SetLevel("ERROR"))))
-        reader.feed_data(pack(control.encode(control.Stop())))
+        reader.feed_data(pack(messages.encode(SetLevel("ERROR"))))
+        reader.feed_data(pack(messages.encode(Stop())))
         await process._obey(reader, asyncio.Event(), asyncio.Queue(), asyncio.Queue())
         return logs.level()
 
@@ -214,7 +216,7 @@ def test_a_dropped_adapter_is_forgotten(tmp_path: Path) -> None:
         client = EngineClient(ready.address, "ds")
         assert said(client, adapter) == "a#1 hi"
         assert said(client, adapter) == "a#1 hi"
-        worker.control.sendall(pack(control.encode(control.DropAdapter(adapter))))
+        worker.control.sendall(pack(messages.encode(DropAdapter(adapter))))
         wait_until(lambda: said(client, adapter) == "a#2 hi")
     finally:
         if client is not None:

@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from typing import Any
+from typing import Any, TypeGuard
 
 from tricorn.access.terms import MAX_NAME, Identity, terms
 
@@ -42,11 +42,11 @@ def identity(token: str, secret: bytes, now: float) -> Identity:
     claims = _object(body)
     _check_times(claims, now)
     subject = claims.get("sub")
-    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_NAME:
-        raise BadToken("it has no 'sub'")
+    if not _is_name(subject):
+        raise BadToken("it has no 'sub', or one that cannot be a key's name")
     name = claims.get("name")
     try:
-        return Identity(f"jwt:{subject}", name if isinstance(name, str) else subject, terms(claims))
+        return Identity(f"jwt:{subject}", name if _is_name(name) else subject, terms(claims))
     except ValueError as error:
         raise BadToken(f"a claim cannot be used: {error}") from error
 
@@ -56,6 +56,11 @@ def signed(claims: dict[str, Any], secret: bytes) -> str:
     parts = ({"alg": "HS256", "typ": "JWT"}, claims)
     text = b".".join(_encoded(json.dumps(part).encode()) for part in parts)
     return (text + b"." + _encoded(hmac.new(secret, text, hashlib.sha256).digest())).decode()
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    """As keys have them; lone surrogates, which JSON may have, could be neither sent nor stored."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
 
 
 def _check_times(claims: dict[str, Any], now: float) -> None:

@@ -82,11 +82,9 @@ def readable(line: Line) -> str:
     facts = " ".join(f"{name}={value}" for name, value in shown.items())
     head = f"{first[0]} {first[1]:<8} {first[2]:<9} {first[3]}  {facts}"
     more = str(line.get("exception", "")).splitlines()
-    return "\n".join([_plain(head), *(f"    {_plain(one)}" for one in more)])
-
-
-def _plain(text: str) -> str:
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text).rstrip()
+    return "\n".join(
+        logs.printable(one).rstrip() for one in (head, *(f"    {one}" for one in more))
+    )
 
 
 def _count(text: str) -> int:

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 from tricorn.engines.spec import ModelSpec
 from tricorn.errors import ModelLoadFailed, from_info
-from tricorn.manager import protocol as control
+from tricorn.manager.protocol import messages
+from tricorn.manager.protocol.worker import LoadFailed, Ready, Stop
 from tricorn.manager.replicas.placement import Engine, LocalPlacement
 from tricorn.wire import pack, read_frame
 from tricorn.worker import canary
@@ -55,16 +56,16 @@ async def one_token(spec: ModelSpec, python: Path, timeout_s: float) -> Trial:
 async def _try(spec: ModelSpec, python: Path, folder: Path) -> Trial:
     loop = asyncio.get_running_loop()
     started = loop.time()
-    loaded: asyncio.Future[control.Ready] = loop.create_future()
+    loaded: asyncio.Future[Ready] = loop.create_future()
     writers: list[asyncio.StreamWriter] = []
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
         while (payload := await read_frame(reader)) is not None:
-            message = control.decode_client(payload)
-            if isinstance(message, control.Ready) and not loaded.done():
+            message = messages.decode_client(payload)
+            if isinstance(message, Ready) and not loaded.done():
                 loaded.set_result(message)
-            elif isinstance(message, control.LoadFailed) and not loaded.done():
+            elif isinstance(message, LoadFailed) and not loaded.done():
                 loaded.set_exception(from_info(message.error))
 
     server, address = await _serve(listen, folder)
@@ -90,7 +91,7 @@ async def _try(spec: ModelSpec, python: Path, folder: Path) -> Trial:
     finally:
         for writer in writers:
             with contextlib.suppress(OSError):
-                writer.write(pack(control.encode(control.Stop())))
+                writer.write(pack(messages.encode(Stop())))
         await asyncio.shield(engine.end(UNLOAD_WAIT_S))
         server.close()
 

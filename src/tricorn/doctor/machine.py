@@ -13,7 +13,7 @@ from tricorn.doctor.check import Check
 from tricorn.hardware.facts import Facts
 from tricorn.installing import environment_state, installer, prerequisites
 from tricorn.installing.engine_installs import ENGINES
-from tricorn.installing.install_faults import COMPILER_FIX
+from tricorn.installing.install_faults import COMPILER_FIX, VISUAL_STUDIO
 from tricorn.place import Place
 
 NEWEST_PYTHON = (3, 13)
@@ -60,6 +60,7 @@ def compiler(place: Place, facts: Facts) -> Iterator[Check]:
         fix = {
             "linux": "sudo apt install build-essential (Fedora: sudo dnf install gcc-c++)",
             "darwin": "xcode-select --install",
+            "win32": VISUAL_STUDIO,
         }.get(sys.platform, COMPILER_FIX)
         yield Check("compiler", "fail", what, fix)
 
@@ -68,7 +69,8 @@ def memory(place: Place, facts: Facts) -> Iterator[Check]:
     """What is free now, within a container's limit."""
     known = [size for size in (facts.memory_available, facts.memory_limit) if size is not None]
     if not known:
-        yield Check("memory", "warn", "the free memory cannot be found out on this system")
+        fix = f"{place.start} --mode dev: what is installed with Tricorn can tell"
+        yield Check("memory", "warn", "the free memory cannot be found out here", fix)
         return
     free = min(known)
     what = f"{_gigabytes(free)} free"

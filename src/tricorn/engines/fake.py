@@ -46,11 +46,15 @@ import itertools
 import threading
 from collections.abc import Sequence
 
-import msgspec
-
-from tricorn.chat.text import TextStream
 from tricorn.engines import fake_vision
 from tricorn.engines.base import EngineStats, InferenceEngine
+from tricorn.engines.fake_answers import (
+    EOS,
+    FakeSequence,
+    last_message,
+    prompt_logprobs,
+    token_logprob,
+)
 from tricorn.engines.fake_faults import Child, Faults
 from tricorn.engines.fake_footprint import CONTEXT
 from tricorn.engines.fake_pooling import FakePoolingCore
@@ -61,55 +65,16 @@ from tricorn.engines.request import (
     GenerateRequest,
     RenderedChat,
     TokenDelta,
-    TokenLogprob,
 )
 from tricorn.engines.spec import Adapter, EngineCapabilities, FillTokens, LoadedModel, ModelSpec
 from tricorn.engines.stepped import EngineCore, StepOutput, SteppedEngine, argument
-from tricorn.engines.thoughts import Thought
 from tricorn.engines.waiting import WaitingLine
 from tricorn.errors import EngineGenerateError, ModelLoadFailed
 
-EOS = 256
 CHAT_TEMPLATE = (
     "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
     "{% if add_generation_prompt %}assistant: {% endif %}"
 )
-
-
-class _Sequence:
-    def __init__(self, request: GenerateRequest, index: int, answer: bytes, endless: bool) -> None:
-        self.request = request
-        self.index = index
-        self.answer = answer
-        self.endless = endless
-        self.text = TextStream.of(request.sampling)
-        self.generated = 0
-        limit = request.sampling.thought_limit
-        self._thought = None if limit is None else Thought(limit, lambda token: bytes([token]))
-        self._at = 0
-        """What of the answer comes next."""
-        self._forced = False
-
-    def next_token(self) -> int:
-        token = None if self._thought is None else self._thought.forced()
-        if token is not None and not self._forced:
-            self._skip_thought()
-        self._forced = token is not None
-        if token is None:
-            at = self._at % len(self.answer) if self.endless else self._at
-            token = self.answer[at] if at < len(self.answer) else EOS
-            self._at += 1
-        if self._thought is not None and token != EOS:
-            self._thought.took(token)
-        return token
-
-    def _skip_thought(self) -> None:
-        """As a model would, the answer goes on behind its thought when that is ended."""
-        limit = self.request.sampling.thought_limit
-        assert limit is not None
-        end = limit.end.encode()
-        if (at := self.answer.find(end, self._at)) >= 0:
-            self._at = at + len(end)
 
 
 class FakeCore(EngineCore):
@@ -130,8 +95,8 @@ class FakeCore(EngineCore):
         self._context = spec.options.context_length or CONTEXT
         self._max_num_seqs = spec.options.max_num_seqs or 16
         self._ended = EndedPrompts(spec.options, used=argument(args, "prefixes", bool, False))
-        self._running: list[_Sequence] = []
-        self._waiting: WaitingLine[_Sequence] = WaitingLine()
+        self._running: list[FakeSequence] = []
+        self._waiting: WaitingLine[FakeSequence] = WaitingLine()
         self._prompt_tokens = self._generated_tokens = 0
         self._clock = threading.Event()
         self._clock.wait(argument(args, "load_delay_s", float, 0.0))
@@ -161,14 +126,14 @@ class FakeCore(EngineCore):
         self._faults.in_submit()
         prompt = self.detokenize(request.prompt_token_ids).decode(errors="replace")
         constraint = None if self._echo else request.sampling.constraint
-        own = constraint.value or "{}" if constraint else _last_message(prompt)
+        own = constraint.value or "{}" if constraint else last_message(prompt)
         text = self._answer or own
         if request.adapter is not None:
             text = f"{request.adapter.name}#{self._loaded(request.adapter)} {text}"
         answer = text.encode()
         self._prompt_tokens += len(request.prompt_token_ids)
         for index in range(request.sampling.n):
-            self._waiting.append(_Sequence(request, index, answer, self._endless))
+            self._waiting.append(FakeSequence(request, index, answer, self._endless))
 
     def _loaded(self, adapter: Adapter) -> int:
         if adapter not in self._adapters:
@@ -203,11 +168,11 @@ class FakeCore(EngineCore):
                 self._ended.add(sequence.request.prompt_token_ids)
         return outputs
 
-    def _advance(self, sequence: _Sequence) -> TokenDelta:
+    def _advance(self, sequence: FakeSequence) -> TokenDelta:
         sampling = sequence.request.sampling
         first = sequence.generated == 0
         cached = self._ended.shared(sequence.request.prompt_token_ids) if first else None
-        prompt = _of_prompt(sequence.request) if first and sequence.index == 0 else None
+        prompt = prompt_logprobs(sequence.request) if first and sequence.index == 0 else None
         if sampling.max_tokens == 0:
             return TokenDelta(
                 sequence.index, "", [], "length", cached_tokens=cached, prompt_logprobs=prompt
@@ -237,7 +202,7 @@ class FakeCore(EngineCore):
                 finish = "length"
         if finish and not isinstance(reason, str):
             text += sequence.text.finish()
-        logprobs = None if sampling.logprobs is None else [_logprob(token, sampling.logprobs)]
+        logprobs = None if sampling.logprobs is None else [token_logprob(token, sampling.logprobs)]
         return TokenDelta(sequence.index, text, [token], finish, reason, logprobs, cached, prompt)
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
@@ -258,35 +223,6 @@ class FakeCore(EngineCore):
 
     def close(self) -> None:
         self._clock.set()
-
-
-def _last_message(prompt: str) -> str:
-    lines = [line for line in prompt.removesuffix("assistant: ").splitlines() if line.strip()]
-    last = lines[-1] if lines else "nothing"
-    role, colon, content = last.partition(": ")
-    return content if colon and role in ("system", "user", "assistant", "tool") else last
-
-
-def _of_prompt(request: GenerateRequest) -> list[TokenLogprob] | None:
-    wanted = request.prompt_logprobs
-    if wanted is None:
-        return None
-    entries = [_logprob(token, wanted) for token in request.prompt_token_ids[1:]]
-    return [msgspec.structs.replace(entry, rank=1) for entry in entries]
-
-
-def _logprob(token: int, alternatives: int) -> TokenLogprob:
-    """Made up, but consistent: the chosen token at -0.1, then the next ids at -1, -2, …"""
-
-    def name(number: int) -> bytes:
-        return b"" if number >= EOS else bytes([number])
-
-    top = [TokenLogprob(name(token), -0.1, token)]
-    top += [
-        TokenLogprob(name((token + i) % 256), -float(i), (token + i) % 256)
-        for i in range(1, alternatives)
-    ]
-    return TokenLogprob(name(token), -0.1, token, top[:alternatives])
 
 
 class FakeEngine(SteppedEngine):

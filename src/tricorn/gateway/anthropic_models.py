@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tricorn.errors import InvalidRequest
-from tricorn.manager.protocol import ModelInfo
+from tricorn.gateway.requests import query
+from tricorn.manager.protocol.model_info import ModelInfo
 
 MAX_PAGE = 1000
 
@@ -17,7 +18,7 @@ def page(models: Sequence[ModelInfo], asked: Mapping[str, str]) -> dict[str, Any
 
     InvalidRequest names what cannot be used of it.
     """
-    limit = _limit(asked.get("limit"))
+    limit = query.count(asked, "limit", MAX_PAGE, MAX_PAGE)
     ids = [model.id for model in models]
     first, end = 0, len(ids)
     if (after := asked.get("after_id")) is not None:
@@ -46,17 +47,6 @@ def shape(model: ModelInfo) -> dict[str, Any]:
         "max_input_tokens": model.context_length,
         "max_tokens": model.context_length,
     }
-
-
-def _limit(given: str | None) -> int:
-    if given is None:
-        return MAX_PAGE
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= MAX_PAGE):
-        raise InvalidRequest(
-            f"Invalid value for 'limit': must be from 1 to {MAX_PAGE}, got {given[:32]!r}.",
-            param="limit",
-        )
-    return int(given)
 
 
 def _position(ids: Sequence[str], param: str, wanted: str) -> int:

@@ -17,7 +17,7 @@ from flask import Flask, Response, g, has_request_context, request
 from tricorn import logs
 from tricorn.access.rate import Rate
 from tricorn.gateway.requests.timing import Timing
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol.calls import Granted
 from tricorn.tracing.headers import Headers
 
 if TYPE_CHECKING:

@@ -20,7 +20,9 @@ from tricorn.gateway.http import disconnect
 from tricorn.gateway.http.heartbeat import Heartbeat
 from tricorn.gateway.orders import pinned
 from tricorn.gateway.requests.deadline import Deadlines
-from tricorn.manager.protocol import Claim, Snapshot, Usage
+from tricorn.manager.protocol.calls import Claim
+from tricorn.manager.protocol.news import Snapshot
+from tricorn.manager.protocol.usage import Usage
 from tricorn.settings.config import Settings
 from tricorn.storage.keys import KeyStore
 from tricorn.storage.responses import ResponseStore

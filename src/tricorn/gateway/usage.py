@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 from tricorn.gateway import record
 from tricorn.gateway.record import Record
 from tricorn.gateway.services import Services
-from tricorn.manager.protocol import EndedRequest, HttpAnswers, Usage
+from tricorn.manager.protocol.usage import EndedRequest, HttpAnswers, Usage
 
 REPORT_S = 1.0
 MAX_KEPT = 10_000

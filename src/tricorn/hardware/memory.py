@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 
 from tricorn.hardware.cgroups import memory_limit, memory_room
@@ -22,6 +23,18 @@ def probe(machine: Machine, found: Findings) -> None:
             memory = machine.psutil.virtual_memory()
             found.note("memory_total", int(memory.total), "psutil")
             found.note("memory_available", int(memory.available), "psutil")
+    elif machine.system == "darwin":
+        found.note("memory_available", vm_stat(machine.run("vm_stat") or ""), "vm_stat")
+
+
+def vm_stat(text: str) -> int | None:
+    """Available bytes by what macOS's vm_stat prints: free pages, and those that nobody has used
+    for a while; None where it says nothing of them."""
+    size = re.search(r"page size of (\d+) bytes", text)
+    pages = re.findall(r"^Pages (?:free|inactive):\s+(\d+)", text, re.M)
+    if size is None or len(pages) != 2:
+        return None
+    return int(size[1]) * sum(map(int, pages))
 
 
 def free_now(machine: Machine) -> int | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from tricorn.installing import file_lock, long_commands, package_tools, prerequisites
-from tricorn.installing.install_faults import InstallError, explain
+from tricorn.installing.install_faults import InstallError, explain, of_files
 from tricorn.installing.long_commands import Say
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ def ensure(
             if not _is_there(target, model):
                 _fetch_model(models_dir, model, say, log_dir)
     except OSError as error:
-        reason = explain(str(error)) if "No space" in str(error) else str(error)
-        raise InstallError(f"the default model cannot be stored: {reason}") from error
+        raise InstallError(f"the default model cannot be stored: {of_files(error)}") from error
     return target
 
 

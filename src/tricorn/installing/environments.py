@@ -5,7 +5,6 @@ Standard library only: it runs before anything is installed. Never touches the s
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -47,9 +46,8 @@ def ensure(environment: Environment, say: Say) -> Path:
             if not is_whole(environment):
                 _install(environment, say, lock)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise InstallError(install_faults.explain("No space left on device")) from error
-        raise InstallError(f"{environment.title} cannot be installed: {error}") from error
+        reason = install_faults.of_files(error)
+        raise InstallError(f"{environment.title} cannot be installed: {reason}") from error
     return environment.python
 
 
@@ -71,7 +69,8 @@ def remove(environment: Environment, say: Say) -> None:
             else:
                 path.rmdir()
     except OSError as error:
-        raise InstallError(f"{path} cannot be removed: {error}") from error
+        reason = install_faults.of_files(error)
+        raise InstallError(f"{path} cannot be removed: {reason}") from error
 
 
 # --- one install --------------------------------------------------------------------------------
@@ -120,6 +119,10 @@ def _install(environment: Environment, say: Say, lock: int | None) -> None:
                 )
             else:
                 reason = install_faults.explain(failure.output)
+                # venv keeps to itself what its pip said.
+                places = (environment.path, Path(tempfile.gettempdir()))
+                if reason == install_faults.UNKNOWN and any(map(prerequisites.is_full, places)):
+                    reason = install_faults.disk_is_full()
             raise InstallError(
                 f"{what} failed: {reason} (everything it said is in {environment.log})"
             ) from failure

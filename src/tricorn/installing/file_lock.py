@@ -6,7 +6,6 @@ Standard library only.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sys
 import time
@@ -14,6 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tricorn.installing.long_commands import Say, elapsed
+
+if sys.platform == "win32":
+    from tricorn import windows
+else:
+    import fcntl
 
 _POLL_S = 0.25
 
@@ -29,7 +33,7 @@ def hold(file: Path, work: str, say: Say) -> Iterator[int | None]:
     try:
         started = time.monotonic()
         told = False
-        while not _try_lock(descriptor):
+        while not try_lock(descriptor):
             if not told:
                 say(f"Another process is {work}: waiting for it")
                 told = True
@@ -46,23 +50,19 @@ def hold_if_free(file: Path) -> Iterator[bool]:
     """Hold the lock on `file` (made if missing), if nobody has it; gives whether it is held."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        yield _try_lock(descriptor)
+        yield try_lock(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _try_lock(descriptor: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
+def try_lock(descriptor: int) -> bool:
+    """Whether the file is ours alone now, until the descriptor is closed. OSError where its file
+    system knows no locks."""
+    if sys.platform == "win32":
+        return windows.try_lock(descriptor)
+    else:
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+        except BlockingIOError:
             return False
-        raise
-    return True
+        return True

@@ -5,6 +5,7 @@ Those tools give no codes, so their words are all there is. Pure; standard libra
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 
@@ -13,9 +14,16 @@ class InstallError(Exception):
     """Something cannot be installed; the text is a sentence for the user, with the fix."""
 
 
+UNKNOWN = "the installer failed for a reason not known to Tricorn"
+_OWNER_FIX = "run Tricorn as the user who owns its folder"
+
+VISUAL_STUDIO = (
+    "winget install Microsoft.VisualStudio.2022.BuildTools --override "
+    '"--wait --passive --add Microsoft.VisualStudio.Workload.VCTools --includeRecommended"'
+)
 COMPILER_FIX = (
     "install one (Debian, Ubuntu: sudo apt install build-essential; Fedora: sudo dnf install "
-    "gcc-c++; macOS: xcode-select --install; Windows: Visual Studio Build Tools with C++) "
+    f"gcc-c++; macOS: xcode-select --install; Windows: {VISUAL_STUDIO}) "
     "and run the same command again"
 )
 
@@ -62,7 +70,7 @@ _SIGNS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"Permission denied|PermissionError|Errno 13\b|os error 13\b",
-        "a file may not be written: run Tricorn as the user who owns its folder",
+        f"a file may not be written: {_OWNER_FIX}",
     ),
     (
         r"No module named '?pip\b",
@@ -97,7 +105,19 @@ def explain(output: str) -> str:
             return sentence.format(
                 major=sys.version_info[0], minor=sys.version_info[1], platform=sys.platform
             )
-    return "the installer failed for a reason not known to Tricorn"
+    return UNKNOWN
+
+
+def disk_is_full() -> str:
+    """One sentence, with the fix."""
+    return explain("No space left on device")
+
+
+def of_files(error: OSError) -> str:
+    """One sentence for what the system refused where files are made or removed."""
+    if error.errno == errno.ENOSPC:
+        return disk_is_full()
+    return f"{error}: {_OWNER_FIX}" if isinstance(error, PermissionError) else str(error)
 
 
 def lacks_package(output: str) -> bool:

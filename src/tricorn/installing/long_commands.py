@@ -17,8 +17,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import RawIOBase
 from pathlib import Path
 from typing import NoReturn, TextIO
+
+if sys.platform == "win32":
+    from tricorn import windows
 
 Say = Callable[[str], None]
 
@@ -86,10 +90,9 @@ def run(
     lines: deque[str] = deque(maxlen=_KEPT_LINES)
     shown = ""
 
-    with log.open("a", encoding="utf-8") as log_file:
+    with log.open("ab", buffering=0) as log_file:
         words = [str(word) for word in command]
-        log_file.write(f"\n$ {' '.join(words)}\n")
-        log_file.flush()
+        _note(log_file, f"\n$ {' '.join(words)}\n")
         process = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
@@ -102,14 +105,14 @@ def run(
             start_new_session=os.name == "posix",
             pass_fds=tuple(keep_open) if os.name == "posix" else (),
         )
+        end = _ending(process)
         stdout = process.stdout
         assert stdout is not None
 
         def read() -> None:
             nonlocal shown
             for line in stdout:
-                log_file.write(line)
-                log_file.flush()
+                _note(log_file, line)
                 lines.append(line)
                 shown = summary(line) or shown
 
@@ -129,7 +132,8 @@ def run(
                         else:
                             say(f"  … {words_now}")
         except BaseException:
-            _end(process)
+            end()
+            process.wait()
             raise
         finally:
             if terminal:
@@ -142,6 +146,11 @@ def run(
         raise CommandFailed(process.returncode, output)
     say(f"  {title}: done in {elapsed(time.monotonic() - started)}")
     return output
+
+
+def _note(log_file: RawIOBase, text: str) -> None:
+    with contextlib.suppress(OSError):  # where the disk is full, the command itself will say so
+        log_file.write(text.encode())
 
 
 @contextlib.contextmanager
@@ -168,13 +177,14 @@ def _show(terminal: TextIO, text: str) -> None:
     terminal.flush()
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """Kill the command and its children; half-done work is found and redone by the next run."""
+def _ending(process: subprocess.Popen[str]) -> Callable[[], None]:
+    """What kills the command and its children; half-done work is found and redone by the next
+    run."""
     if sys.platform == "win32":
-        process.kill()
-    else:
-        try:
+        return windows.Job(process.pid).end
+
+    def kill() -> None:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-    process.wait()
+
+    return kill

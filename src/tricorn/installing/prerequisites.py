@@ -35,6 +35,15 @@ def existing(folder: Path) -> Path:
     return folder
 
 
+NEARLY_FULL_BYTES = 20_000_000
+"""With less, no environment can be made."""
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk of `folder` has next to nothing left."""
+    return shutil.disk_usage(existing(folder)).free < NEARLY_FULL_BYTES
+
+
 def require_space(folder: Path, needed: int, what: str) -> None:
     """InstallError if the disk of `folder` has less than `needed` bytes free for `what`."""
     folder = existing(folder)

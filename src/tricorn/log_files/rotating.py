@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tricorn.log_files.appending import open_to_append
+
 DAY_S = 24 * 3600
 
 
@@ -53,14 +55,15 @@ class RotatingFile:
 
     def _open(self, now: float) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file = open_to_append(self._path)
         found = os.fstat(self._file)
         self._size = found.st_size
         self._day = int((found.st_mtime if found.st_size else now) // DAY_S)
 
     def _put_aside(self, now: float) -> None:
         self.close()
-        with contextlib.suppress(FileNotFoundError):  # somebody has removed it meanwhile
+        # Somebody has removed it meanwhile; or, on Windows, reads it: then it grows on.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
             self._path.replace(aside_for(self._path, now))
         forget_old(self._path, self.rotation, now)
         self._open(now)

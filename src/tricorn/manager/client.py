@@ -19,17 +19,21 @@ from typing import Any
 
 from tricorn import logs
 from tricorn.errors import ManagerUnavailable, Overloaded, from_info
-from tricorn.manager import protocol
-from tricorn.manager.protocol import (
-    ClientMessage,
-    Event,
+from tricorn.manager.protocol import messages
+from tricorn.manager.protocol.calls import (
+    Acquire,
+    Claim,
     Granted,
+    Order,
     Progress,
     Refused,
-    Snapshot,
+    Release,
     Told,
-    Usage,
+    Withdraw,
 )
+from tricorn.manager.protocol.messages import ClientMessage, Hello, ManagerMessage
+from tricorn.manager.protocol.news import Event, Snapshot
+from tricorn.manager.protocol.usage import Usage
 from tricorn.manager.run_directory import read_control
 from tricorn.wire import FrameError, FrameReader, connect, pack
 
@@ -96,19 +100,17 @@ class ManagerClient:
         key: str = "",
         prefix: tuple[int, ...] = (),
         keep_alive_s: float | None = None,
-        claim: protocol.Claim | None = None,
+        claim: Claim | None = None,
         trace: dict[str, str] | None = None,
     ) -> int:
-        """Ask for a lease, as `protocol.Acquire` has it; returns the call's number at once.
+        """Ask for a lease, as `Acquire` has it; returns the call's number at once.
 
-        Later `inbox` gets `protocol.Granted`, and maybe `protocol.Progress` before, or the
+        Later `inbox` gets `Granted`, and maybe `Progress` before, or the
         TricornError why not: `ManagerUnavailable` where there is no connection, or it is lost
         before the answer.
         """
         return self._call(
-            lambda call: protocol.Acquire(
-                call, model, request_id, key, prefix, keep_alive_s, claim, trace
-            ),
+            lambda call: Acquire(call, model, request_id, key, prefix, keep_alive_s, claim, trace),
             inbox,
         )
 
@@ -117,14 +119,14 @@ class ManagerClient:
     ) -> int:
         """Give an order that `manager.desk.orders` knows; returns the call's number at once.
 
-        Later `inbox` gets `protocol.Told`, and maybe `protocol.Progress` before, or the error why
+        Later `inbox` gets `Told`, and maybe `Progress` before, or the error why
         not, as in `acquire`. `withdraw` ends it.
         """
-        return self._call(lambda call: protocol.Order(call, command, arguments), inbox)
+        return self._call(lambda call: Order(call, command, arguments), inbox)
 
     def _call(
         self,
-        make: Callable[[int], protocol.Acquire | protocol.Order],
+        make: Callable[[int], Acquire | Order],
         inbox: queue.SimpleQueue[object],
     ) -> int:
         """make: the message, for the call's number, which is returned."""
@@ -140,7 +142,7 @@ class ManagerClient:
         return call
 
     def listen(self, inbox: queue.SimpleQueue[object]) -> int:
-        """Put every `protocol.Event` from now on into `inbox`; a ticket for `unlisten`.
+        """Put every `Event` from now on into `inbox`; a ticket for `unlisten`.
 
         A TricornError is the last that it gets: the connection was lost, or it had too many unread.
         """
@@ -177,9 +179,9 @@ class ManagerClient:
         if sock is None:
             return
         if waiting:
-            self._send(sock, protocol.Withdraw(call))
+            self._send(sock, Withdraw(call))
         elif lease is not None:
-            self._send(sock, protocol.Release(lease))
+            self._send(sock, Release(lease))
 
     def release(
         self,
@@ -199,7 +201,7 @@ class ManagerClient:
             if call is None or sock is None:
                 return
             del self._granted[call]
-        self._send(sock, protocol.Release(lease, lost, prompt_tokens, completion_tokens))
+        self._send(sock, Release(lease, lost, prompt_tokens, completion_tokens))
 
     # --- the connection -----------------------------------------------------------------------
 
@@ -226,9 +228,9 @@ class ManagerClient:
         # Read again each time: a new manager has a new secret and perhaps a new address.
         found = read_control(self._run_dir)
         sock = connect(str(found["address"]), CONNECT_TIMEOUT_S)
-        hello = protocol.Hello("gateway", os.getpid(), str(found["secret"]))
+        hello = Hello("gateway", os.getpid(), str(found["secret"]))
         try:
-            sock.sendall(pack(protocol.encode(hello)))
+            sock.sendall(pack(messages.encode(hello)))
         except OSError:
             sock.close()
             raise
@@ -245,10 +247,10 @@ class ManagerClient:
         while data := sock.recv(RECEIVE_BYTES):
             for payload in frames.feed(data):
                 any_came = True
-                self._take(sock, protocol.decode_manager(payload))
+                self._take(sock, messages.decode_manager(payload))
         return any_came
 
-    def _take(self, sock: socket.socket, message: protocol.ManagerMessage) -> None:
+    def _take(self, sock: socket.socket, message: ManagerMessage) -> None:
         if isinstance(message, Snapshot):
             if message.log_level:
                 logs.set_level(message.log_level)
@@ -263,7 +265,7 @@ class ManagerClient:
             if inbox is not None:
                 inbox.put(message)
             else:  # withdrawn while the answer was on its way
-                self._send(sock, protocol.Release(message.lease))
+                self._send(sock, Release(message.lease))
         elif isinstance(message, Refused):
             with self._lock:
                 inbox = self._waiting.pop(message.call, None)
@@ -309,7 +311,7 @@ class ManagerClient:
     def _send(self, sock: socket.socket, message: ClientMessage) -> None:
         try:
             with self._send_lock:
-                sock.sendall(pack(protocol.encode(message)))
+                sock.sendall(pack(messages.encode(message)))
         except OSError:
             _shut(sock)  # the reader notices, and tells everyone who waits
 

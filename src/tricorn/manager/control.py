@@ -19,12 +19,26 @@ import msgspec
 
 from tricorn import logs
 from tricorn.access.admission import Admission
-from tricorn.manager import protocol
 from tricorn.manager.access.turnstile import Turnstile
 from tricorn.manager.access.usage_ledger import UsageLedger
 from tricorn.manager.desk.orders import Orders
 from tricorn.manager.pool.pool import Pool
-from tricorn.manager.protocol import ManagerMessage, ModelInfo, Snapshot
+from tricorn.manager.protocol import messages
+from tricorn.manager.protocol.calls import (
+    Acquire,
+    Granted,
+    Order,
+    Progress,
+    Refused,
+    Release,
+    Told,
+    Withdraw,
+)
+from tricorn.manager.protocol.messages import ClientMessage, Hello, ManagerMessage
+from tricorn.manager.protocol.model_info import ModelInfo
+from tricorn.manager.protocol.news import Event, Snapshot
+from tricorn.manager.protocol.usage import Usage
+from tricorn.manager.protocol.worker import WorkerMessage
 from tricorn.manager.replicas.replica import Replica
 from tricorn.wire import MAX_FRAME, MAX_HELLO, pack, read_frame
 
@@ -50,7 +64,7 @@ class _Connection:
         self._writer = writer
 
     def send(self, message: ManagerMessage) -> None:
-        self.send_packed(pack(protocol.encode(message)))
+        self.send_packed(pack(messages.encode(message)))
 
     def send_packed(self, frame: bytes) -> None:
         if self._writer.is_closing():
@@ -65,9 +79,7 @@ class _Connection:
 class _Gateway(_Connection):
     """A gateway worker."""
 
-    def answer(
-        self, message: protocol.Granted | protocol.Refused | protocol.Progress | protocol.Told
-    ) -> None:
+    def answer(self, message: Granted | Refused | Progress | Told) -> None:
         self.send(message)
 
 
@@ -81,7 +93,7 @@ class ControlServer:
         status: Callable[[list[ModelInfo]], tuple[bool, str, str | None]],
         on_gateway: Callable[[int], None] = lambda pid: None,
         orders: Orders | None = None,
-        on_usage: Callable[[protocol.Usage], None] = lambda usage: None,
+        on_usage: Callable[[Usage], None] = lambda usage: None,
         marked: Callable[[list[ModelInfo]], list[ModelInfo]] = lambda models: models,
         ledger: UsageLedger | None = None,
         traces: CallTraces | None = None,
@@ -142,9 +154,9 @@ class ControlServer:
             self._snapshot = msgspec.structs.replace(new, version=new.version + 1)
         return self._snapshot
 
-    def broadcast(self, event: protocol.Event) -> None:
+    def broadcast(self, event: Event) -> None:
         """Tell every gateway."""
-        frame = pack(protocol.encode(event))
+        frame = pack(messages.encode(event))
         for gateway in self._gateways:
             gateway.send_packed(frame)
 
@@ -153,7 +165,7 @@ class ControlServer:
         before = self._snapshot.version
         now = self.snapshot()
         if now.version != before:
-            frame = pack(protocol.encode(now))
+            frame = pack(messages.encode(now))
             for gateway in self._gateways:
                 gateway.send_packed(frame)
 
@@ -177,7 +189,7 @@ class ControlServer:
         hello = await asyncio.wait_for(_read(reader, MAX_HELLO), HELLO_DEADLINE_S)
         if hello is None:
             return
-        if not isinstance(hello, protocol.Hello):
+        if not isinstance(hello, Hello):
             raise ProtocolError("the first message must be Hello")
         if not hmac.compare_digest(hello.secret.encode(), self.secret.encode()):
             raise ProtocolError(f"wrong secret from pid {hello.pid}")
@@ -198,16 +210,16 @@ class ControlServer:
         log.info("gateway connected", pid=pid)
         try:
             while (message := await _read(reader)) is not None:
-                if isinstance(message, protocol.Acquire):
+                if isinstance(message, Acquire):
                     turnstile.acquire(message)
-                elif isinstance(message, protocol.Withdraw):
+                elif isinstance(message, Withdraw):
                     turnstile.withdraw(message.call)
                     self._orders.withdraw(gateway, message.call)
-                elif isinstance(message, protocol.Order):
+                elif isinstance(message, Order):
                     self._orders.take(gateway, message)
-                elif isinstance(message, protocol.Usage):
+                elif isinstance(message, Usage):
                     self._on_usage(message)
-                elif isinstance(message, protocol.Release):
+                elif isinstance(message, Release):
                     turnstile.release(message)
                 else:
                     raise ProtocolError(f"a gateway does not send {type(message).__name__}")
@@ -218,14 +230,14 @@ class ControlServer:
             log.info("gateway gone", pid=pid)
 
     async def _serve_worker(
-        self, reader: asyncio.StreamReader, worker: _Connection, hello: protocol.Hello
+        self, reader: asyncio.StreamReader, worker: _Connection, hello: Hello
     ) -> None:
         replica: Replica | None = self._pool.replica(hello.replica)
         if replica is None or not replica.attached(worker.send):
             raise ProtocolError(f"no replica {hello.replica!r} waits for a worker")
         try:
             while (message := await _read(reader)) is not None:
-                if isinstance(message, protocol.WorkerMessage):
+                if isinstance(message, WorkerMessage):
                     replica.received(message)
                 else:
                     raise ProtocolError(f"a worker does not send {type(message).__name__}")
@@ -233,8 +245,6 @@ class ControlServer:
             replica.detached()
 
 
-async def _read(
-    reader: asyncio.StreamReader, most: int = MAX_FRAME
-) -> protocol.ClientMessage | None:
+async def _read(reader: asyncio.StreamReader, most: int = MAX_FRAME) -> ClientMessage | None:
     payload = await read_frame(reader, most)
-    return None if payload is None else protocol.decode_client(payload)
+    return None if payload is None else messages.decode_client(payload)

@@ -16,6 +16,10 @@ from pathlib import Path
 from types import TracebackType
 
 from tricorn.errors import StartupError
+from tricorn.installing import file_lock
+
+if sys.platform == "win32":
+    from tricorn import windows
 
 LOCK_FILE = "manager.lock"
 CONTROL_FILE = "control.json"
@@ -60,7 +64,10 @@ class RunDirectory:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-        os.replace(draft, self.path / name)
+        if sys.platform == "win32":
+            windows.replace(draft, self.path / name)
+        else:
+            os.replace(draft, self.path / name)
 
     def write_control(self, address: str, secret: str) -> None:
         """Tell gateways where the control socket is."""
@@ -133,7 +140,7 @@ def _lock(path: Path) -> int | None:
     file = path / LOCK_FILE
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        if not _try_lock(descriptor):
+        if not file_lock.try_lock(descriptor):
             raise StartupError(
                 f"another Tricorn is running here (pid {_owner(file)}); stop it first, or choose"
                 f" another port or RUN_DIR (the lock is {file})"
@@ -157,27 +164,3 @@ def _owner(file: Path) -> str:
                 return owner
         time.sleep(0.01)
     return "unknown"
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(descriptor: int) -> bool:
-        # Far behind the pid, so that others can still read it.
-        os.lseek(descriptor, 1 << 20, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

@@ -1,4 +1,4 @@
-"""The manager as a whole: puts its parts together, runs them, and ends them in order.
+"""One run of the manager: starts its parts, serves, takes over settings, and ends in order.
 
     start:  port free? → run directory → catalog → control socket → gateway, default model
     stop:   gateway takes no more → leases come back (at most DRAIN_TIMEOUT_S) → gateway, engines
@@ -25,12 +25,9 @@ from tricorn.hardware import facts
 from tricorn.hardware.choice import Preferences, require_possible
 from tricorn.manager import parts
 from tricorn.manager.access import first_key
-from tricorn.manager.access.usage_ledger import UsageLedger
+from tricorn.manager.assembly import Assembly, Hooks
 from tricorn.manager.catalog.catalog import Catalog
 from tricorn.manager.catalog.default_choice import readiness
-from tricorn.manager.control import ControlServer
-from tricorn.manager.desk.desk import Desk, one_at_a_time
-from tricorn.manager.desk.events import Events
 from tricorn.manager.desk.overrides import Overrides
 from tricorn.manager.lifecycle import stop_signals
 from tricorn.manager.lifecycle.announcement import announcement, base_url
@@ -38,17 +35,8 @@ from tricorn.manager.lifecycle.hangup import Terminal
 from tricorn.manager.lifecycle.reloading import ReadSettings, Reloading
 from tricorn.manager.lifecycle.settings_changes import GATEWAY, LIVE
 from tricorn.manager.lifecycle.systemd import Systemd
-from tricorn.manager.memory import available
-from tricorn.manager.memory.books import MemoryBooks
-from tricorn.manager.memory.ledger import Ledger
-from tricorn.manager.pool.bounds import bounds_of, limits_of
-from tricorn.manager.pool.listing import Listing
-from tricorn.manager.pool.pool import Pool
-from tricorn.manager.protocol import ModelInfo
-from tricorn.manager.replicas.guard import Supervision
-from tricorn.manager.replicas.placement import LocalPlacement
-from tricorn.manager.replicas.replica import Replica
-from tricorn.manager.run_directory import SETTINGS_FILE, RunDirectory
+from tricorn.manager.protocol.model_info import ModelInfo
+from tricorn.manager.run_directory import RunDirectory
 from tricorn.settings.config import Settings
 from tricorn.storage.keys import KeyStore
 from tricorn.storage.manager_memory import ManagerMemory
@@ -106,105 +94,41 @@ class Service:
         stop_signals.listen(signals)
         self._announce = announce
         self._with_gateway = with_gateway
-        self._unix = parts.uses_unix_sockets(self._settings, self._run_dir)
-        self._available = available.of_machine(self._machine)
-        self._ledger = Ledger(parts.budget(self._settings, self._machine), self._available)
-        self._books = MemoryBooks(
-            self._ledger,
+        self._parts = Assembly(
+            lambda: self._settings,
+            self._run_dir,
+            self._catalog,
+            specs,
             self._machine,
+            self._engine_python,
             self._remembered,
-            self._available,
-            on_change=lambda: self._pool.wake(),
-        )
-        self._spares = parts.spares(
-            lambda: self._settings,
-            lambda: self._placement,
-            self._ledger,
-            self._machine,
-            on_measured=self._available.forget,
-        )
-        self._events = Events()
-        scan = one_at_a_time(self._catalog.scan)
-        self._pool = Pool(
-            Listing(
-                max_restarts=self._settings.max_restarts,
-                restart_window_s=self._settings.restart_window_s,
-            ),
-            self._books,
-            scan=scan,
-            make_replica=self._make_replica,
-            limits=limits_of(self._settings),
-            bounds=bounds_of(self._settings),
-            on_change=self._changed,
-        )
-        self._traces = parts.traces(self._pool)
-        self._pool.adopt(specs)
-        self._desk = Desk(
-            lambda: self._settings,
-            self._pool,
-            scan,
             self._overrides,
-            self._events,
-            self._reload,
-            self._ledger,
-            self._level_set,
-            self._restart_gateway if with_gateway else None,
-            self._spares.figures,
+            self._keys,
+            Hooks(
+                changed=self._announce_once_up,
+                gateway_connected=self._on_gateway_connected,
+                status=self._status,
+                reload=self._reload,
+                restart_gateway=self._restart_gateway if with_gateway else None,
+            ),
         )
-        logs.copy_to(self._desk.monitoring.files.service)
-        self._usage = UsageLedger(self._keys)
-        self._control = ControlServer(
-            self._pool,
-            status=self._status,
-            on_gateway=self._on_gateway_connected,
-            orders=self._desk.orders,
-            on_usage=self._desk.take,
-            marked=self._desk.marked,
-            ledger=self._usage,
-            traces=self._traces,
-        )
-        self._events.publish = self._control.broadcast
-        await self._control.open(self._run_dir.path / "control.sock" if self._unix else None)
-        self._placement = LocalPlacement(
-            engine_python=self._engine_python,
-            run_dir=self._run_dir.path,
-            log_dir=self._settings.log_dir,
-            control_address=self._control.address,
-            control_secret=self._control.secret,
-            unix_sockets=self._unix,
-            log_level=self._settings.log_level,
-            log_json=self._settings.log_json(),
-            take_spare=self._spares.take,
-        )
-        self._run_dir.write(SETTINGS_FILE, self._settings.model_dump_json())
-        self._run_dir.write_control(self._control.address, self._control.secret)
+        await self._parts.open()
         self._gateway = (
             parts.gateway(lambda: self._settings, self._run_dir) if with_gateway else None
         )
         log.info("manager started", pid=os.getpid(), run_dir=str(self._run_dir.path))
         self._announced = False
-        self._changed()
+        self._parts.changed()
         if self._default is not None:
             self._systemd.status(f"Loading the model {self._default}")
-            self._pool.preload(self._default)
+            self._parts.pool.preload(self._default)
         for spec in specs.values():
             if spec.serving.preload and spec.fault is None:
-                self._pool.preload(spec.id)
+                self._parts.pool.preload(spec.id)
         try:
             return await self._serve(signals)
         finally:
-            self._pool.close()
-            self._spares.close()
-            await self._desk.close()
-            await self._pool.stop()
-            await self._spares.ended()
-            await self._control.close()
-            if self._traces is not None:
-                await asyncio.to_thread(self._traces.close)
-            await self._usage.close()
-            self._remembered.close()
-            logs.copy_to(None)
-            self._desk.monitoring.files.close()
+            await self._parts.close()
             stop_signals.ignore()
 
     async def _serve(self, signals: asyncio.Queue[int]) -> int:
@@ -237,34 +161,34 @@ class Service:
 
     async def _drain(self, gateway: asyncio.Task[None] | None) -> None:
         """Let running requests finish, then end everything."""
-        log.info("stopping", leases=self._pool.lease_count())
+        log.info("stopping", leases=self._parts.pool.lease_count())
         self._systemd.stopping(self._settings.drain_timeout_s + ENDING_S)
         self._shutting_down = True
-        self._pool.close()
-        self._spares.close()
-        self._desk.stop()
+        self._parts.pool.close()
+        self._parts.spares.close()
+        self._parts.desk.stop()
         if self._gateway is not None and gateway is not None:
             self._gateway.stop()  # it waits for its requests itself, as long as it may
             await asyncio.shield(gateway)
         else:
             try:
-                await asyncio.wait_for(self._pool.wait_idle(), self._settings.drain_timeout_s)
+                await asyncio.wait_for(self._parts.pool.wait_idle(), self._settings.drain_timeout_s)
             except TimeoutError:
-                log.warning("requests were still running", leases=self._pool.lease_count())
-        await self._pool.stop()
+                log.warning("requests were still running", leases=self._parts.pool.lease_count())
+        await self._parts.pool.stop()
         log.info("stopped")
 
     def _kill(self) -> None:
         if self._gateway is not None:
             self._gateway.kill()
-        self._pool.kill()
-        self._spares.close()
+        self._parts.pool.kill()
+        self._parts.spares.close()
 
     async def _rescan(self) -> None:
         while True:
             await asyncio.sleep(RESCAN_S)
             self._reloading.look()
-            self._pool.rescan()
+            self._parts.pool.rescan()
 
     # --- settings that change -----------------------------------------------------------------
 
@@ -277,7 +201,7 @@ class Service:
     async def _reload(self) -> dict[str, Any]:
         """As `reload`; when it returns, the models on disk have been looked at as well."""
         told = self.reload()
-        await self._desk.refresh()
+        await self._parts.desk.refresh()
         return told
 
     async def _restart_gateway(self) -> dict[str, Any]:
@@ -305,7 +229,7 @@ class Service:
             self.reload()
 
     def _take_over(self, settings: Settings, changed: list[str]) -> None:
-        """Running models are left alone, but for those whose own settings have changed."""
+        """As `Reloading` has it."""
         require_possible(
             self._machine, Preferences(settings.inference_engine, settings.device_type)
         )
@@ -318,51 +242,16 @@ class Service:
             self._announce(told)
         self._settings = settings
         if "log_level" in changed:
-            self._desk.monitoring.level(settings.log_level)
-        self._desk.monitoring.configure()
-        self._catalog.configure(settings)
-        self._ledger.set_budget(parts.budget(settings, self._machine))
-        self._pool.configure(limits_of(settings), bounds_of(settings))
-        self._spares.configure(settings.spare_workers)
-        self._run_dir.write(SETTINGS_FILE, settings.model_dump_json())
-        self._pool.rescan()
-        self._changed()
-
-    def _level_set(self) -> None:
-        self._placement.log_level = logs.level()
-        self._control.push_soon()
+            self._parts.desk.monitoring.level(settings.log_level)
+        self._parts.configure()
 
     def _other_default(self, settings: Settings) -> str | None:
         wanted = settings.default_model
         if wanted is None or wanted in settings.models:
             return wanted
-        if (served := self._pool.model(wanted)) is not None:
+        if (served := self._parts.pool.model(wanted)) is not None:
             return served.spec.id
         raise StartupError(f"default_model: the model {wanted!r} does not exist")
-
-    # --- replicas -----------------------------------------------------------------------------
-
-    def _make_replica(
-        self, name: str, spec: ModelSpec, on_change: Callable[[Replica], None]
-    ) -> Replica:
-        return Replica(
-            name,
-            spec,
-            self._placement,
-            load_timeout_s=self._settings.load_timeout_s,
-            supervision=Supervision(
-                self._settings.canary_interval_s, self._settings.hang_timeout_s
-            ),
-            on_change=on_change,
-            on_state=self._replica_state,
-        )
-
-    def _replica_state(self, replica: Replica) -> None:
-        self._desk.replica_state(replica)
-        if self._traces is not None:
-            self._traces.replica_state(replica)
-        if replica.state == "READY":
-            self._spares.used(replica.spec.engine)
 
     # --- what others are told -----------------------------------------------------------------
 
@@ -375,11 +264,9 @@ class Service:
     def _on_gateway_connected(self, pid: int) -> None:
         if self._gateway is not None and self._gateway.connected(pid):
             self._gateway_connected = True
-            self._changed()
+            self._parts.changed()
 
-    def _changed(self) -> None:
-        self._control.push_soon()
-        self._spares.look()
+    def _announce_once_up(self) -> None:
         if not self._announced and self._is_up():
             self._announced = True
             self._systemd.ready(f"Serving at {base_url(self._settings)}")
@@ -399,5 +286,5 @@ class Service:
         return info is None or info.state in ("READY", "FAILED")
 
     def _model_info(self) -> ModelInfo | None:
-        served = self._pool.model(self._default) if self._default is not None else None
+        served = self._parts.pool.model(self._default) if self._default is not None else None
         return served.info() if served is not None else None

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from tricorn.schemas.fields import String, bad_value, inside, unsupported, wrong_type
 from tricorn.schemas.images import ImagePart, ImageUrl, image_url, is_image
 from tricorn.schemas.objects import OpenObject
+from tricorn.schemas.part_fields import unknown_of
 from tricorn.schemas.request import TAG
 from tricorn.schemas.roles import has_role, role_tag
 
@@ -107,12 +117,23 @@ class ToolCall(OpenObject):
 
 
 class _Message(OpenObject):
+    _unknown_in_content: list[str] = PrivateAttr(default_factory=list)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _looks_into_parts(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        # What becomes of the parts has their text alone.
+        message = handler(value)
+        message._unknown_in_content = unknown_of(value.get("content"))
+        return message
+
     def template_form(self) -> dict[str, Any]:
         """As the model's chat template takes it."""
         raise AssertionError("every role has its own form")
 
     def unknown(self) -> list[str]:
-        return [name for name in (self.model_extra or {}) if name not in _HINTS]
+        own = [name for name in (self.model_extra or {}) if name not in _HINTS]
+        return own + self._unknown_in_content
 
 
 class SystemMessage(_Message):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tricorn.errors import InvalidRequest, RequestError, UnsupportedParameter
+from tricorn.schemas import fields
 from tricorn.schemas.parameters import Rule, settle
 
 TAG = "="
@@ -15,7 +16,13 @@ TAG = "="
 
 LONGEST_MESSAGE = 500
 
-_TYPE_ERRORS = {"wrong_type", "model_type", "list_type", "dict_type", "string_type"}
+_EXPECTED = {
+    "model_type": "an object",
+    "dict_type": "an object",
+    "list_type": "an array",
+    "string_type": "a string",
+}
+"""pydantic's own errors of types, whose words speak of Python."""
 
 
 class RequestModel(BaseModel):
@@ -94,6 +101,8 @@ def _refusal(error: ValidationError, sent_as: Mapping[str, str]) -> RequestError
     if kind == "missing":
         return InvalidRequest(f"Missing required parameter: '{param}'.", param=param)
     message = first["msg"]
+    if kind in _EXPECTED:
+        message = fields.wrong_type(_EXPECTED[kind], first["input"]).message()
     message = _shortened(message[0].lower() + message[1:].rstrip("."))
-    what = "type" if kind in _TYPE_ERRORS else "value"
+    what = "type" if kind in _EXPECTED or kind == "wrong_type" else "value"
     return InvalidRequest(f"Invalid {what} for '{param}': {message}.", param=param)

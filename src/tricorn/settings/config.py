@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import Field, PlainSerializer, SecretStr, field_validator, model_validator
 from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -213,6 +214,26 @@ class Settings(BaseSettings):
     """Ended sequences that an engine keeps for that; unset: the engine chooses."""
     engine_args: dict[str, dict[str, Any]] = {}
     """By engine: start-up parameters of all its models, under each model's own."""
+    vllm_tensor_parallel_size: int | None = Field(None, ge=1)
+    """GPUs that each layer of vLLM's models is divided over."""
+    vllm_pipeline_parallel_size: int | None = Field(None, ge=1)
+    """Groups of GPUs that the layers are divided over."""
+    vllm_data_parallel_size: int | None = Field(None, ge=1)
+    """Copies of a model, in one replica."""
+    vllm_gpu_memory_utilization: float | None = Field(None, gt=0, le=1)
+    """The share of each GPU's memory that a model takes."""
+    vllm_max_model_len: int | None = Field(None, ge=16)
+    """The context length of vLLM's models; unset: CONTEXT_LENGTH."""
+    vllm_dtype: str | None = None
+    """What is computed with: auto, bfloat16, float16, float32."""
+    vllm_quantization: str | None = None
+    """awq, gptq, fp8 and so on; unset: as the model's files say."""
+    vllm_kv_cache_dtype: str | None = None
+    """What the KV cache is kept in: auto, fp8 and so on."""
+    vllm_enforce_eager: bool | None = None
+    """Compile nothing, and capture no CUDA graphs."""
+    vllm_trust_remote_code: bool | None = None
+    """Run the Python code that models bring along."""
     models: dict[ModelName, ModelSettings] = {}
     """Of single models, by name; each has the defaults of all models under its own."""
     model_defaults: ModelDefaults = Field(default_factory=lambda: ModelDefaults.model_validate({}))
@@ -338,6 +359,19 @@ class Settings(BaseSettings):
             prefix_cache=self.enable_caching,
             cache_size=self.cache_size,
         )
+
+    def engine_options(self, engine: str) -> EngineOptions:
+        """Those, and what is said of all models of that engine."""
+        options = self.options()
+        named = {
+            name.removeprefix("vllm_"): getattr(self, name)
+            for name in type(self).model_fields
+            if engine == "vllm" and name.startswith("vllm_") and getattr(self, name) is not None
+        }
+        # Not as an argument, which would go before a model's own context_length.
+        longest = named.pop("max_model_len", options.context_length)
+        arguments = named | self.engine_args.get(engine, {})
+        return msgspec.structs.replace(options, context_length=longest, engine_args=arguments)
 
     def gateway_workers(self) -> int:
         if self.workers:

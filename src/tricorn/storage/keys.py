@@ -136,28 +136,29 @@ class KeyStore:
         """KeyNotFound."""
         found = next((key for key in self.all() if key.id == key_id), None)
         if found is None:
-            raise KeyNotFound(f"There is no key with the id '{key_id[:64]}'.")
+            raise _not_found(key_id)
         return found
 
-    def change(self, key_id: str, *, name: str, terms: Terms, expires: float | None) -> StoredKey:
-        """KeyNotFound; Conflict where it comes from the settings, or is revoked."""
-        self._changeable(key_id)
-        self._set(key_id, name=name[:MAX_NAME], terms=msgspec.json.encode(terms), expires=expires)
-        return self.get(key_id)
+    def change(self, key_id: str, edit: Callable[[StoredKey], StoredKey]) -> StoredKey:
+        """Keep what `edit` makes of the key as it is; nobody else changes it meanwhile.
+        KeyNotFound; Conflict where it comes from the settings, or is revoked."""
+        return self._altered(key_id, lambda key: edit(_changeable(key)))
 
     def revoke(self, key_id: str) -> StoredKey:
         """It is refused from now on. As `change`; of one that is revoked already, nothing."""
-        if self.get(key_id).revoked is None:
-            self._changeable(key_id)
-            self._set(key_id, revoked=self._clock())
-        return self.get(key_id)
+
+        def edit(key: StoredKey) -> StoredKey:
+            if key.revoked is not None:
+                return key
+            return msgspec.structs.replace(_changeable(key), revoked=self._clock())
+
+        return self._altered(key_id, edit)
 
     def rotate(self, key_id: str) -> tuple[StoredKey, str]:
         """Another text for the same key; the one before it is refused from now on. As `change`."""
-        self._changeable(key_id)
         text = secret.new_key()
-        self._set(key_id, digest=self.digest(text), hint=secret.hint(text))
-        return self.get(key_id), text
+        fresh = {"digest": self.digest(text), "hint": secret.hint(text)}
+        return self.change(key_id, lambda key: msgspec.structs.replace(key, **fresh)), text
 
     def configure(self, texts: Sequence[str]) -> None:
         """The keys of the settings are these; others of them are there no more."""
@@ -226,20 +227,32 @@ class KeyStore:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _changeable(self, key_id: str) -> None:
-        key = self.get(key_id)
-        if key.configured:
-            raise Conflict(f"The key '{key_id}' is one of API_KEYS: change it in the settings.")
-        if key.revoked is not None:
-            raise Conflict(f"The key '{key_id}' is revoked, for good.")
+    def _altered(self, key_id: str, edit: Callable[[StoredKey], StoredKey]) -> StoredKey:
+        self.get(key_id)  # KeyNotFound, without a file where there was none
 
-    def _set(self, key_id: str, **values: object) -> None:
-        names = ", ".join(f"{name} = ?" for name in values)
-        self._database.write(
-            lambda connection: connection.execute(
-                f"UPDATE keys SET {names} WHERE id = ?", (*values.values(), key_id)
+        def work(connection: sqlite3.Connection) -> StoredKey:
+            row = connection.execute(
+                f"SELECT {_COLUMNS} FROM keys WHERE id = ?", (key_id,)
+            ).fetchone()
+            if row is None:
+                raise _not_found(key_id)
+            key = edit(_key(row))
+            connection.execute(
+                "UPDATE keys SET name = ?, digest = ?, hint = ?, terms = ?, expires = ?, "
+                "revoked = ? WHERE id = ?",
+                (
+                    key.name,
+                    key.digest,
+                    key.hint,
+                    msgspec.json.encode(key.terms),
+                    key.expires,
+                    key.revoked,
+                    key_id,
+                ),
             )
-        )
+            return key
+
+        return self._database.write(work)
 
     def _configured(self, digest: str, number: int) -> StoredKey:
         name, every = f"API_KEYS {number}", Terms(permissions=("all",))
@@ -249,6 +262,18 @@ class KeyStore:
 def day(at: float) -> str:
     """Of a time in Unix seconds, as usage has it."""
     return datetime.datetime.fromtimestamp(at, datetime.UTC).date().isoformat()
+
+
+def _not_found(key_id: str) -> KeyNotFound:
+    return KeyNotFound(f"There is no key with the id '{key_id[:64]}'.")
+
+
+def _changeable(key: StoredKey) -> StoredKey:
+    if key.configured:
+        raise Conflict(f"The key '{key.id}' is one of API_KEYS: change it in the settings.")
+    if key.revoked is not None:
+        raise Conflict(f"The key '{key.id}' is revoked, for good.")
+    return key
 
 
 def _insert(connection: sqlite3.Connection, key: StoredKey, *, or_not: bool = False) -> None:

@@ -10,9 +10,18 @@ import structlog
 
 from tricorn.engines.base import InferenceEngine
 from tricorn.errors import ErrorInfo, ModelLoadFailed, TricornError
-from tricorn.manager import protocol as control
+from tricorn.manager.protocol.messages import ClientMessage
+from tricorn.manager.protocol.worker import (
+    Canary,
+    CanaryDone,
+    LoadFailed,
+    Park,
+    Parked,
+    Wake,
+    Woken,
+)
 
-Order = control.Park | control.Wake | control.Canary
+Order = Park | Wake | Canary
 
 log = structlog.get_logger(part="worker")
 
@@ -29,7 +38,7 @@ class Proofs(NamedTuple):
 async def follow(
     engine: InferenceEngine,
     orders: asyncio.Queue[Order],
-    tell: Callable[[control.ClientMessage], None],
+    tell: Callable[[ClientMessage], None],
     proofs: Proofs,
 ) -> None:
     """Carry out one order after the other and answer each. Never ends."""
@@ -45,21 +54,21 @@ async def follow(
             tell(_undone(order, failure.info()))
 
 
-async def _done(order: Order, engine: InferenceEngine, proofs: Proofs) -> control.ClientMessage:
+async def _done(order: Order, engine: InferenceEngine, proofs: Proofs) -> ClientMessage:
     match order:
-        case control.Park():
+        case Park():
             await engine.park()
-            return control.Parked()
-        case control.Wake():
+            return Parked()
+        case Wake():
             await engine.wake()
             await proofs.awake()
-            return control.Woken()
-        case control.Canary():
+            return Woken()
+        case Canary():
             await proofs.idle()
-            return control.CanaryDone()
+            return CanaryDone()
 
 
-def _undone(order: Order, error: ErrorInfo) -> control.ClientMessage:
-    if isinstance(order, control.Canary):
-        return control.CanaryDone(error)
-    return control.LoadFailed(error)
+def _undone(order: Order, error: ErrorInfo) -> ClientMessage:
+    if isinstance(order, Canary):
+        return CanaryDone(error)
+    return LoadFailed(error)

@@ -19,7 +19,17 @@ from tricorn.engines.base import InferenceEngine
 from tricorn.engines.registry import create
 from tricorn.engines.spec import Adapter, LoadedModel
 from tricorn.errors import EngineLost, ModelLoadFailed, TricornError
-from tricorn.manager import protocol as control
+from tricorn.manager.protocol import messages
+from tricorn.manager.protocol.messages import ClientMessage, Hello
+from tricorn.manager.protocol.worker import (
+    DropAdapter,
+    LoadFailed,
+    Loading,
+    Ready,
+    SetLevel,
+    Stats,
+    Stop,
+)
 from tricorn.wire import FrameError, open_connection, pack, read_frame
 from tricorn.worker import affinity, canary, orders
 from tricorn.worker.protocol import Launch
@@ -36,10 +46,10 @@ async def run(launch: Launch) -> int:
     """Serve until told to stop; the process's exit code."""
     reader, writer = await open_connection(launch.control_address)
 
-    def tell(message: control.ClientMessage) -> None:
-        writer.write(pack(control.encode(message)))
+    def tell(message: ClientMessage) -> None:
+        writer.write(pack(messages.encode(message)))
 
-    tell(control.Hello("worker", os.getpid(), launch.control_secret, launch.replica))
+    tell(Hello("worker", os.getpid(), launch.control_secret, launch.replica))
     stopping = asyncio.Event()
     # A terminal's Ctrl-C reaches the whole group: the manager decides when a worker ends.
     if sys.platform == "win32":  # where SIGTERM ends it at once
@@ -51,7 +61,7 @@ async def run(launch: Launch) -> int:
     dropped: asyncio.Queue[Adapter] = asyncio.Queue()
     ordered: asyncio.Queue[orders.Order] = asyncio.Queue()
     manager = asyncio.create_task(_obey(reader, stopping, dropped, ordered))
-    tell(control.Loading(0.0))
+    tell(Loading(0.0))
     lost = asyncio.Event()
 
     def on_lost() -> None:
@@ -68,11 +78,11 @@ async def run(launch: Launch) -> int:
         proven_s = round(time.monotonic() - began, 3)
     except TricornError as error:
         log.error("load failed", error=error.message)
-        tell(control.LoadFailed(error.info()))
+        tell(LoadFailed(error.info()))
         await writer.drain()
         return EXIT_LOAD_FAILED
 
-    tell(control.Ready(address, model))
+    tell(Ready(address, model))
     dialect = {"tools": model.dialect.tools, "reasoning": model.dialect.reasoning}
     where = {"model": launch.spec.id, "address": address}
     log.info("ready", **where, canary_s=proven_s, **dialect, **model.details)
@@ -128,12 +138,12 @@ async def _obey(
     """Until `Stop`. A manager that is gone means the same."""
     try:
         while (payload := await read_frame(reader)) is not None:
-            message = control.decode_manager(payload)
-            if isinstance(message, control.Stop):
+            message = messages.decode_manager(payload)
+            if isinstance(message, Stop):
                 break
-            if isinstance(message, control.DropAdapter):
+            if isinstance(message, DropAdapter):
                 dropped.put_nowait(message.adapter)
-            elif isinstance(message, control.SetLevel):
+            elif isinstance(message, SetLevel):
                 logs.set_level(message.level)
             elif isinstance(message, orders.Order):
                 ordered.put_nowait(message)
@@ -154,7 +164,7 @@ async def _drop(engine: InferenceEngine, dropped: asyncio.Queue[Adapter]) -> Non
 
 async def _report(
     engine: InferenceEngine,
-    tell: Callable[[control.ClientMessage], None],
+    tell: Callable[[ClientMessage], None],
     on_lost: Callable[[], None],
 ) -> None:
     while True:
@@ -165,5 +175,5 @@ async def _report(
             on_lost()
             return
         # Also where nothing has changed: the manager takes silence for the end of it.
-        tell(control.Stats(engine.stats()))
+        tell(Stats(engine.stats()))
         await asyncio.sleep(STATS_INTERVAL_S)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from pathlib import Path
 
 from tricorn.engines import registry
 from tricorn.errors import ModelLoadFailed
+from tricorn.log_files.appending import open_to_append
 
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 
@@ -25,7 +27,7 @@ def write_to(log_file: str) -> None:
     """Everything that this process writes, native code's too. OSError."""
     sys.stdout.flush()
     sys.stderr.flush()
-    descriptor = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    descriptor = open_to_append(Path(log_file))
     try:
         os.dup2(descriptor, STANDARD_OUTPUT)
         os.dup2(descriptor, STANDARD_ERROR)

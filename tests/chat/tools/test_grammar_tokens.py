@@ -4,7 +4,7 @@ their text."""
 from __future__ import annotations
 
 import pytest
-from tests.chat.tools.test_grammar import CALLS, REQUIRED, accepts, held
+from tests.chat.tools.grammars import CALLS, REQUIRED, accepts, held
 from tests.chat.tools.written import written
 
 from tricorn.chat.tools.formats import FORMATS

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.chat.tools.test_parsers import every_way
+from tests.chat.tools.reading import every_way
 from tests.chat.tools.written import written
 
 

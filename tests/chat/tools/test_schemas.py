@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from tests.chat.tools.test_grammar import babble, held
-from tests.chat.tools.test_parsers import joined
+from tests.chat.tools.grammars import babble, held
+from tests.chat.tools.reading import joined
 from tests.json_schemas import DEFINED, Schema, follows, objects, scalars, schemas
 
 from tricorn.chat.answer_reader import AnswerReader

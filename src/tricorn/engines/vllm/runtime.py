@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 import vllm
 from vllm import PoolingParams, SamplingParams, TokensPrompt
+from vllm.config.logging import LoggingConfig
 from vllm.config.reasoning import ReasoningConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMClientError
@@ -48,6 +49,9 @@ from tricorn.hardware.fit import wrong_vllm_build
 
 NO_LORA = "does not support LoRA"
 """vLLM's words for a model that can have no adapters."""
+CONFIGS = {"reasoning_config": ReasoningConfig, "logging_config": LoggingConfig}
+"""Classes of configurations that vLLM does not make of a mapping and whose default does not tell
+them."""
 SHUTDOWN_S = 2.0
 """The engine core gets this long to end by itself."""
 
@@ -313,8 +317,8 @@ def _with_configs(given: dict[str, Any]) -> dict[str, Any]:
     made = dict(given)
     for field in dataclasses.fields(AsyncEngineArgs):
         value = given.get(field.name)
-        if field.name == "reasoning_config" and isinstance(value, dict):
-            made[field.name] = ReasoningConfig(**value)
+        if field.name in CONFIGS and isinstance(value, dict):
+            made[field.name] = CONFIGS[field.name](**value)
         elif isinstance(value, dict) and field.default_factory is not dataclasses.MISSING:
             kind = type(field.default_factory())
             if dataclasses.is_dataclass(kind):

@@ -9,7 +9,7 @@ import orjson
 
 from tricorn.errors import TricornError
 from tricorn.gateway.answers import error_shapes
-from tricorn.manager.protocol import Progress
+from tricorn.manager.protocol.calls import Progress
 
 MIMETYPE = "text/event-stream"
 HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}

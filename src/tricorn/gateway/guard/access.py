@@ -26,7 +26,7 @@ from tricorn.gateway.guard import requirements
 from tricorn.gateway.guard.cors import is_preflight
 from tricorn.gateway.guard.key_book import KeyBook
 from tricorn.gateway.guard.requirements import Requirement
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 from tricorn.settings.config import Settings
 
 EXTENSION = "tricorn.access"
@@ -70,6 +70,12 @@ class Doorkeeper:
                 f"This API key may not do that: it lacks the permission {wanted}."
             )
         return identity
+
+    def would_admit(self, identity: Identity | None, needed: Requirement) -> bool:
+        """Whether one who was admitted already may do that as well. StorageUnavailable."""
+        if identity is None:
+            return not self._is_required(needed)
+        return identity.may(*needed.permissions)
 
     def _needed(self) -> Requirement:
         return requirements.of(
@@ -163,6 +169,18 @@ def must_manage() -> None:
     AuthenticationFailed, PermissionDenied."""
     door: Doorkeeper = current_app.extensions[EXTENSION]
     door.admit(requirements.MANAGING)
+
+
+def heeds(field: str) -> bool:
+    """Whether a field that only those who manage models may use counts in the request being
+    handled. Others are not refused for it, since some clients send it always, but told."""
+    if not has_request_context():
+        return True
+    door: Doorkeeper = current_app.extensions[EXTENSION]
+    if door.would_admit(current(), requirements.MANAGING):
+        return True
+    record.current().ignored.append(field)
+    return False
 
 
 def is_limited() -> bool:

@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
+import gevent
 import structlog
 
 import tricorn
@@ -48,7 +48,8 @@ class Companion:
         self._environment = environment
         log.info("no manager runs here, starting one", run_dir=str(run_dir))
         self._process = self._start()
-        threading.Thread(target=self._watch, name="companion", daemon=True).start()
+        # No thread: gunicorn forks workers from here, and in those its end would be a traceback.
+        gevent.spawn(self._watch)
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -65,7 +66,7 @@ class Companion:
         started, failures = time.monotonic(), 0
         while True:
             time.sleep(LOOK_S)
-            # gunicorn forks its workers from here, and this goes on in them too.
+            # In a forked worker this goes on too.
             if self._ending or os.getpid() != self._master:
                 return
             if self._process.poll() is None:

@@ -2,9 +2,9 @@
 or where GATEWAY_SERVER=pywsgi asks for it.
 
 A manager starts it as it does gunicorn, with TRICORN_MANAGED=1, TRICORN_RUN_DIR and, where it can
-hand its socket on, TRICORN_LISTENER. It ends as gunicorn's workers do: SIGTERM (on Windows
-Ctrl-Break) has it take no more connections and finish its requests, SIGQUIT cuts them. There is no
-reloading in dev mode, and a changed certificate needs a restart.
+hand its socket on, TRICORN_LISTENER. It ends as gunicorn's workers do: SIGTERM, or the end of what
+the manager has given it as standard input, has it take no more connections and finish its requests,
+SIGQUIT cuts them. There is no reloading in dev mode, and a changed certificate needs a restart.
 """
 
 # ruff: noqa: E402 (patching comes before every other import, or locks made before it stay real)
@@ -16,12 +16,13 @@ from gevent import monkey
 monkey.patch_all()
 
 import errno
+import io
 import os
 import signal
 import socket
 import sys
 import time
-from typing import Any
+from typing import Any, BinaryIO
 
 import gevent
 import structlog
@@ -32,12 +33,14 @@ from gevent.pool import Pool
 from tricorn import tls
 from tricorn.errors import StartupError
 from tricorn.gateway.app import create_app
-from tricorn.gateway.http import instance, lifeline
+from tricorn.gateway.http import instance, lifeline, strict_head
 from tricorn.gateway.http.companion import end_with_parent
 from tricorn.gateway.http.patience import Patience
+from tricorn.gateway.http.watchdog import Watchdog, end
 from tricorn.gateway.services import EXTENSION, Services
 from tricorn.settings.config import Settings
 
+STANDARD_INPUT = 0
 LOOK_S = 0.25
 QUIET_S = 1.0
 """A connection that has been silent for so long carries no request."""
@@ -107,10 +110,16 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
             quiet.pop(gevent.getcurrent(), None)
 
     def read_request(self, raw_requestline: str) -> bool:
+        if len(raw_requestline.split(" ")) != 3 or not raw_requestline.endswith("\r\n"):
+            raise ValueError("its first line is none")
         with gevent.Timeout(self.server.patience.head_s, False):
             read: bool = super().read_request(raw_requestline)
             return read
         raise ValueError("its head did not come in time")
+
+    def MessageClass(self, file: BinaryIO, *_: Any) -> Any:
+        """What comes after the first line; ValueError where that is no head."""
+        return pywsgi.headers_factory(io.BytesIO(strict_head.read(file)))
 
     def get_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environ()
@@ -166,6 +175,16 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc]
             **secure,
         )
 
+    def end_with(self, lifeline: int) -> None:
+        """As SIGTERM, once there is no more to read from this descriptor."""
+
+        def watch() -> None:
+            while os.read(lifeline, PIECE):
+                continue
+            self._stopped = True
+
+        monkey.get_original("_thread", "start_new_thread")(watch, ())
+
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._stop_soon)
         signal.signal(signal.SIGINT, self._stop_soon)
@@ -173,11 +192,15 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc]
             signal.signal(signal.SIGBREAK, self._stop_soon)
         else:
             signal.signal(signal.SIGQUIT, self._cut_soon)
+        watchdog = Watchdog(end)
+        watchdog.start()
         self.start()
         while not self._stopped:
             gevent.sleep(LOOK_S)
+            watchdog.beat()
         self.close()
         while self.pool.free_count() < self.pool.size and not self._cut:
+            watchdog.beat()
             before = time.monotonic() - QUIET_S
             silent = [one for one, since in self.quiet.items() if since <= before]
             gevent.killall(silent, block=False)
@@ -206,9 +229,10 @@ def listener(settings: Settings) -> socket.socket:
 
 def main() -> int:
     """The exit code."""
+    managed = os.environ.get(lifeline.MANAGED) == "1"
     try:
         settings = instance.settings()
-        if os.environ.get(lifeline.MANAGED) == "1":
+        if managed:
             end_with_parent()
             os.environ[lifeline.SINGLE] = "1"
         app = create_app()
@@ -219,6 +243,8 @@ def main() -> int:
         print(f"tricorn: {error.message}", file=sys.stderr)
         return 1
     services.start()
+    if managed:
+        server.end_with(STANDARD_INPUT)
     try:
         server.run()
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tricorn.errors import InvalidRequest, UnsupportedParameter
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol.calls import Granted
 from tricorn.schemas.ollama.request import OllamaGeneration, OllamaRequest
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from tricorn.chat.ollama.times import date
 from tricorn.gateway.ollama.names import listed
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 
 _FORMATS = {"hf": "safetensors", "mlx": "safetensors", "lora": "safetensors"}
 _LOADED = ("READY", "DRAINING")

@@ -16,12 +16,13 @@ from tricorn.errors import TricornError
 from tricorn.gateway import record
 from tricorn.gateway.answers import respond, sse
 from tricorn.gateway.answers.errors import ClientGone
+from tricorn.gateway.answers.pieces import Begun
 from tricorn.gateway.guard import access
 from tricorn.gateway.http.disconnect import GONE
 from tricorn.gateway.http.heartbeat import SILENCE
 from tricorn.gateway.record import Record
 from tricorn.gateway.services import Services, services
-from tricorn.manager.protocol import Progress, Told
+from tricorn.manager.protocol.calls import Progress, Told
 
 
 class Ordering:
@@ -115,7 +116,7 @@ def streamed(
     record.current().stream = True
     ordering = Ordering(services(), command, arguments, respond.client_socket())
     pieces = _pieces(ordering, framing, tell, end, record.current())
-    begun = respond.Begun(next(pieces), pieces)
+    begun = Begun(next(pieces), pieces)
     return Response(begun, mimetype=framing.mimetype, headers=sse.HEADERS)
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import msgspec
 from flask import g, has_request_context
 
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 
 
 @dataclass(frozen=True)

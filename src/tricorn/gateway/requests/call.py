@@ -10,7 +10,7 @@ from tricorn.engines.spec import LoadedModel
 from tricorn.gateway.guard import estimate
 from tricorn.gateway.requests.errand import Errand
 from tricorn.gateway.services import Services
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol.calls import Granted
 from tricorn.worker import protocol
 from tricorn.worker.client import EngineClient
 

@@ -19,6 +19,8 @@ from tricorn.errors import DeadlineExceeded, InvalidRequest
 from tricorn.gateway import record
 
 HEADER = "x-request-timeout"
+LONGEST_WAIT_S = 3600.0
+"""Of the thread, which looks again then: no system waits for as long as a client may ask for."""
 LATE = object()
 """What an inbox gets when its time is over."""
 
@@ -96,7 +98,8 @@ class Deadlines:
     def _run(self) -> None:
         with self._changed:
             while True:
-                self._changed.wait(self._tell())
+                left = self._tell()
+                self._changed.wait(None if left is None else min(left, LONGEST_WAIT_S))
 
     def _tell(self) -> float | None:
         """Tell all whose time is over; seconds until the next one's is."""

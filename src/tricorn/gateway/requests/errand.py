@@ -31,7 +31,7 @@ from tricorn.gateway.orders import pinned
 from tricorn.gateway.requests import deadline
 from tricorn.gateway.requests.deadline import LATE
 from tricorn.gateway.services import Services
-from tricorn.manager.protocol import Claim, Granted, Progress
+from tricorn.manager.protocol.calls import Claim, Granted, Progress
 from tricorn.worker import protocol
 from tricorn.worker.client import EngineClient
 
@@ -46,7 +46,7 @@ EventT = TypeVar("EventT")
 class Errand(ABC, Generic[EventT]):
     """sock: the client's connection, where the server gives it; watched until `close`.
 
-    key, keep_alive_s: as in `Acquire`.
+    key, keep_alive_s: as in `Acquire`; the latter only for those who may manage models.
     """
 
     def __init__(
@@ -69,7 +69,8 @@ class Errand(ABC, Generic[EventT]):
         """What a lease is asked for."""
         self._request_id = request_id
         self._key = key
-        self._keep_alive_s = keep_alive_s
+        heeded = keep_alive_s is not None and access.heeds("keep_alive")
+        self._keep_alive_s = keep_alive_s if heeded else None
         self._inbox: SimpleQueue[object] = SimpleQueue()
         self._call: int | None = None
         self._lease: Granted | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -14,14 +14,14 @@ from tricorn.chat.truncation import Truncated
 from tricorn.engines.request import ChatPrompt, SamplingParams, TokenDelta
 from tricorn.engines.spec import EngineCapabilities, LoadedModel
 from tricorn.errors import InvalidRequest, UnsupportedParameter
-from tricorn.gateway.guard import estimate
+from tricorn.gateway.guard import access, estimate
 from tricorn.gateway.http.quick_socket import QuickSocket
 from tricorn.gateway.requests.abilities import must_generate
 from tricorn.gateway.requests.call import no_check
 from tricorn.gateway.requests.errand import Errand
 from tricorn.gateway.requests.fast_lane import Broken, FastLane, Unsent
 from tricorn.gateway.services import Services
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol.calls import Granted
 from tricorn.worker import protocol
 from tricorn.worker.client import EngineClient
 
@@ -37,7 +37,8 @@ class Job:
     echo: bool = False
     """The prompt's text is wanted in `PromptTaken`."""
     priority: int = 0
-    """As `GenerateRequest.priority`."""
+    """As `GenerateRequest.priority`; one better than all others' only for those who may manage
+    models."""
     prompt_logprobs: int | None = None
     """As in `GenerateRequest`."""
     check: Callable[[Granted], None] = no_check
@@ -108,6 +109,8 @@ class Generation(Errand[Event]):
     takes to read."""
 
     def __init__(self, services: Services, job: Job, sock: Any = None, key: str = "") -> None:
+        if job.priority < 0 and not access.heeds("priority"):
+            job = replace(job, priority=0)
         self._job = job
         super().__init__(
             services, job.model, job.request_id, sock, key=key, keep_alive_s=job.keep_alive_s

@@ -21,7 +21,7 @@ class Timing:
         self._last = 0.0
         self._gap_from: float | None = None
         self.gaps: list[int] = []
-        """As `protocol.EndedRequest.gaps`, …"""
+        """As `EndedRequest.gaps`, …"""
         self.gaps_s = 0.0
         """… and `gaps_s`."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from tricorn.gateway.requests.call import no_check
 from tricorn.gateway.requests.errand import Errand
 from tricorn.gateway.services import Services
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol.calls import Granted
 from tricorn.worker.client import EngineClient
 
 

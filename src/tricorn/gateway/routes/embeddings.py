@@ -10,7 +10,7 @@ from tricorn.gateway.answers import respond
 from tricorn.gateway.requests.abilities import must_cut, must_embed
 from tricorn.gateway.requests.call import Ask
 from tricorn.gateway.requests.incoming import parse
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol.calls import Granted
 from tricorn.schemas.embeddings import EmbeddingRequest
 from tricorn.worker.protocol import Embed, Vectors
 

@@ -18,12 +18,14 @@ from flask import Blueprint, Response, request
 from tricorn.errors import InvalidRequest, TricornError
 from tricorn.gateway import record
 from tricorn.gateway.answers import respond, sse
+from tricorn.gateway.answers.pieces import Begun
 from tricorn.gateway.guard import access
 from tricorn.gateway.http.disconnect import GONE
 from tricorn.gateway.http.heartbeat import SILENCE
 from tricorn.gateway.orders.ordering import ordered
 from tricorn.gateway.services import Services, services
-from tricorn.manager.protocol import Event, ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
+from tricorn.manager.protocol.news import Event
 
 bp = Blueprint("events", __name__)
 
@@ -46,7 +48,7 @@ def stream() -> Response:
         listener.close()
         raise
     pieces = listener.pieces([msgspec.convert(one, Event) for one in missed])
-    begun = respond.Begun(next(pieces), pieces)
+    begun = Begun(next(pieces), pieces)
     return Response(begun, mimetype=sse.MIMETYPE, headers=sse.HEADERS)
 
 

@@ -10,7 +10,7 @@ from tricorn.gateway.guard import access
 from tricorn.gateway.orders import managing
 from tricorn.gateway.orders.ordering import ordered
 from tricorn.gateway.services import services
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 from tricorn.schemas.management import InstanceRequest
 
 bp = Blueprint("instances", __name__)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import time
 
+import msgspec
 from flask import Blueprint, Response, request
 
 from tricorn.access import usage
 from tricorn.errors import InvalidRequest
 from tricorn.gateway.answers import respond
 from tricorn.gateway.orders.managing import parse
+from tricorn.gateway.requests import query
 from tricorn.gateway.requests.incoming import body
 from tricorn.gateway.services import services
 from tricorn.schemas.keys import KeyChange, KeyRequest
@@ -50,15 +52,16 @@ def change(key_id: str) -> Response:
     cleared = {name for name, value in sent.items() if value is None}
     if "name" in cleared:
         raise InvalidRequest("Invalid value for 'name': a key has one.", param="name")
-    store = services().keys
-    before = store.get(key_id)
-    changed = store.change(
-        key_id,
-        name=call.name or before.name,
-        terms=call.terms(before.terms, cleared),
-        expires=None if "expires" in cleared else call.expires or before.expires,
-    )
-    return _changed(changed)
+
+    def edit(key: StoredKey) -> StoredKey:
+        return msgspec.structs.replace(
+            key,
+            name=call.name or key.name,
+            terms=call.terms(key.terms, cleared),
+            expires=None if "expires" in cleared else call.expires or key.expires,
+        )
+
+    return _changed(services().keys.change(key_id, edit))
 
 
 @bp.delete("/admin/keys/<key_id>")
@@ -94,13 +97,8 @@ def _changed(key: StoredKey, text: str | None = None, status: int = 200) -> Resp
 def _days() -> tuple[str, str]:
     """The first and the last one."""
     now = time.time()
-    given = request.args.get("days", str(DAYS))
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:6]) <= usage.MAX_DAYS):
-        raise InvalidRequest(
-            f"Invalid value for 'days': must be from 1 to {usage.MAX_DAYS}, got {given[:20]!r}.",
-            param="days",
-        )
-    since = _date("since") or day(now - (int(given) - 1) * 86400)
+    days = query.count(request.args, "days", DAYS, usage.MAX_DAYS)
+    since = _date("since") or day(now - (days - 1) * 86400)
     return since, _date("until") or day(now)
 
 

@@ -8,17 +8,20 @@ from tricorn.errors import InvalidRequest
 from tricorn.gateway.answers import respond
 from tricorn.gateway.orders.managing import parse
 from tricorn.gateway.orders.ordering import ordered
+from tricorn.gateway.requests import query
 from tricorn.schemas.management import LOG_LEVELS, LogLevelRequest
 
 bp = Blueprint("logs", __name__)
 
+LINES = 100
 MAX_LINES = 1000
 
 
 @bp.get("/v1/logs/recent")
 def recent() -> Response:
     """The last lines of all shared log files, the oldest first."""
-    answer = ordered("logs.recent", limit=_limit(), level=_level(), model=request.args.get("model"))
+    limit = query.count(request.args, "limit", LINES, MAX_LINES)
+    answer = ordered("logs.recent", limit=limit, level=_level(), model=request.args.get("model"))
     return respond.json(answer)
 
 
@@ -26,17 +29,6 @@ def recent() -> Response:
 def level() -> Response:
     """Until the settings say otherwise, or the next start."""
     return respond.json(ordered("logs.level", level=parse(LogLevelRequest).level))
-
-
-def _limit() -> int:
-    given = request.args.get("limit", "100")
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= MAX_LINES):
-        raise InvalidRequest(
-            f"Invalid value for 'limit': must be a number from 1 to {MAX_LINES}, got "
-            f"{given[:32]!r}.",
-            param="limit",
-        )
-    return int(given)
 
 
 def _level() -> str:

@@ -8,6 +8,7 @@ from flask import Blueprint, Response
 
 from tricorn.gateway import record
 from tricorn.gateway.answers import respond
+from tricorn.gateway.guard import access
 from tricorn.gateway.orders import managing
 from tricorn.gateway.orders.managing import named, parse
 from tricorn.gateway.orders.ordering import ordered
@@ -96,9 +97,14 @@ def pull() -> Response:
 
 @bp.get("/v1/models/pull")
 def pulls() -> Response:
+    """Those of models that the key may use."""
     if managing.is_known("pull"):
         return models.show("pull")
-    return respond.json(ordered("pulls"))
+    told = ordered("pulls")
+    if access.is_limited():
+        may_use = access.allowing(lambda: services().everything().models)
+        told = told | {"data": [one for one in told["data"] if may_use(str(one["name"]))]}
+    return respond.json(told)
 
 
 @bp.get("/v1/models/pull/<path:name>")

@@ -12,7 +12,7 @@ from tricorn.errors import ModelNotFound
 from tricorn.gateway import anthropic_models
 from tricorn.gateway.answers import respond
 from tricorn.gateway.services import services
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 from tricorn.model_facts.facts import FileFacts
 from tricorn.schemas import capabilities
 from tricorn.schemas.cells import ModelFacts

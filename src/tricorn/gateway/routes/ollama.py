@@ -23,7 +23,7 @@ from tricorn.gateway.requests.abilities import must_generate
 from tricorn.gateway.requests.generation import Job
 from tricorn.gateway.requests.incoming import parse
 from tricorn.gateway.services import services
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol.calls import Granted
 from tricorn.schemas.ollama.request import (
     OllamaChat,
     OllamaGenerate,

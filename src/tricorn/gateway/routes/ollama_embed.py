@@ -14,7 +14,7 @@ from tricorn.gateway.requests.abilities import must_cut, must_embed
 from tricorn.gateway.requests.call import Ask
 from tricorn.gateway.requests.incoming import parse
 from tricorn.gateway.routes.ollama import load_or_unload, stopwatch
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol.calls import Granted
 from tricorn.schemas.ollama.models import OllamaEmbed, OllamaEmbeddings
 from tricorn.schemas.ollama.request import OllamaRequest
 from tricorn.worker.protocol import Embed, TextPrompt, TokenPrompt, Vectors

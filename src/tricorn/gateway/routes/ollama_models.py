@@ -16,7 +16,7 @@ from tricorn.gateway.orders import pinned
 from tricorn.gateway.orders.ordering import ordered
 from tricorn.gateway.requests.incoming import parse
 from tricorn.gateway.services import services
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 from tricorn.schemas.ollama.models import OllamaShow
 
 bp = Blueprint("ollama_models", __name__)

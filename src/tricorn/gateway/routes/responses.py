@@ -11,6 +11,7 @@ from tricorn.gateway import record
 from tricorn.gateway.answers import respond
 from tricorn.gateway.answers.responding import Answering, Conversation, in_our_words
 from tricorn.gateway.guard import access
+from tricorn.gateway.requests import query
 from tricorn.gateway.requests.call import Ask
 from tricorn.gateway.requests.generation import Job
 from tricorn.gateway.requests.incoming import parse
@@ -140,18 +141,13 @@ def _store() -> ResponseStore:
 
 def _page() -> tuple[int, bool, str | None]:
     """(limit, newest first, after)"""
-    limit = request.args.get("limit", str(PAGE))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= MAX_PAGE):
-        raise InvalidRequest(
-            f"Invalid value for 'limit': must be from 1 to {MAX_PAGE}, got '{limit[:20]}'.",
-            param="limit",
-        )
+    limit = query.count(request.args, "limit", PAGE, MAX_PAGE)
     order = request.args.get("order", "desc")
     if order not in ("asc", "desc"):
         raise InvalidRequest(
             f"Invalid value for 'order': must be asc or desc, got '{order[:20]}'.", param="order"
         )
-    return int(limit), order == "desc", request.args.get("after")
+    return limit, order == "desc", request.args.get("after")
 
 
 def _not_found(response_id: str) -> NoReturn:

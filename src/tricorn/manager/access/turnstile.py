@@ -20,7 +20,7 @@ from tricorn.access.admission import Admission, Ticket
 from tricorn.errors import TricornError
 from tricorn.manager.access.usage_ledger import UsageLedger
 from tricorn.manager.pool.pool import Pool
-from tricorn.manager.protocol import Acquire, Granted, Progress, Refused, Release
+from tricorn.manager.protocol.calls import Acquire, Granted, Progress, Refused, Release
 
 if TYPE_CHECKING:
     from tricorn.manager.figures.call_traces import CallTraces

@@ -7,7 +7,7 @@ from pathlib import Path
 from tricorn.engines.spec import ModelSpec
 from tricorn.errors import StartupError
 from tricorn.manager.catalog import hf_cache
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 from tricorn.settings.config import Settings
 
 

@@ -82,9 +82,7 @@ class SpecMaker:
 
     def _options(self, entry: ModelSettings, engine: str) -> tuple[EngineOptions, str | None]:
         """(the options, why the chat template cannot be read)."""
-        shared = self._settings.engine_args.get(engine, {})
-        defaults = msgspec.structs.replace(self._settings.options(), engine_args=shared)
-        options = entry.options(defaults)
+        options = entry.options(self._settings.engine_options(engine))
         if entry.chat_template is None:
             return options, None
         template, unread = read_template(entry.chat_template)

@@ -25,7 +25,8 @@ from tricorn.manager.figures.system_figures import SystemFigures
 from tricorn.manager.figures.usage import UsageTotals
 from tricorn.manager.memory.ledger import Ledger
 from tricorn.manager.pool.pool import Pool
-from tricorn.manager.protocol import ModelInfo, Usage
+from tricorn.manager.protocol.model_info import ModelInfo
+from tricorn.manager.protocol.usage import Usage
 from tricorn.manager.replicas.replica import Replica
 from tricorn.settings.config import Settings
 

@@ -16,6 +16,7 @@ import msgspec
 from tricorn.errors import DownloadFailed, TricornError, from_info
 from tricorn.hub.names import Wanted
 from tricorn.hub.updates import Done, Failed, Order, Plan, Progress, Update, Verifying, Waiting
+from tricorn.log_files.appending import open_to_append
 from tricorn.manager.replicas import processes
 
 COMMAND = (sys.executable, "-P", "-m", "tricorn.hub")
@@ -130,16 +131,15 @@ class Download:
         # A pipe of our own, as for engine workers: its end tells the process that we are gone.
         read_end, lifeline = os.pipe()
         try:
-            log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            log = open_to_append(log_file)
             try:
-                process = await asyncio.create_subprocess_exec(
-                    *command,
+                process = await processes.start(
+                    command,
+                    environment,
                     stdin=read_end,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=log,
-                    env=dict(environment),
                     limit=MAX_LINE,
-                    **processes.session_arguments(),
                 )
             finally:
                 os.close(log)

@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tricorn.manager.protocol import Event, ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
+from tricorn.manager.protocol.news import Event
 from tricorn.manager.replicas.replica import Replica
 
 STOPPING = "manager.stopping"

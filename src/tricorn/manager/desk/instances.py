@@ -32,7 +32,7 @@ from tricorn.manager.desk.events import Events
 from tricorn.manager.desk.model_orders import ModelOrders, Models, Refresh
 from tricorn.manager.desk.orders import Command, Result, Tell
 from tricorn.manager.desk.overrides import Overrides, checked
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 from tricorn.settings.config import ModelSettings, Settings
 
 log = logs.get("instances")

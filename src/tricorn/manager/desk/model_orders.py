@@ -27,7 +27,8 @@ from tricorn.manager.desk.orders import Command, Result, Tell
 from tricorn.manager.desk.overrides import Overrides, checked
 from tricorn.manager.pool.calls import Holder
 from tricorn.manager.pool.served_model import ServedModel
-from tricorn.manager.protocol import Granted, ModelInfo, Progress, Refused
+from tricorn.manager.protocol.calls import Granted, Progress, Refused
+from tricorn.manager.protocol.model_info import ModelInfo
 from tricorn.settings.config import Settings
 
 log = logs.get("orders")

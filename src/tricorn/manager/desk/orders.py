@@ -21,7 +21,7 @@ from tricorn.errors import (
     ShuttingDown,
     TricornError,
 )
-from tricorn.manager.protocol import Order, Progress, Refused, Told
+from tricorn.manager.protocol.calls import Order, Progress, Refused, Told
 
 MAX_ORDERS = 1024
 """Of one connection at the same time."""
@@ -41,7 +41,7 @@ class Tell(Protocol):
         eta_s: float | None = None,
         data: dict[str, Any] | None = None,
     ) -> None:
-        """Tell of progress, as `protocol.Progress` has it."""
+        """Tell of progress, as `Progress` has it."""
 
 
 class Customer(Protocol):

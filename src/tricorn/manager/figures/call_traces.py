@@ -16,7 +16,7 @@ from opentelemetry.trace import Span
 from tricorn.manager.figures.model_operations import EVICTED
 from tricorn.manager.pool.calls import Call, Holder
 from tricorn.manager.pool.pool import Pool
-from tricorn.manager.protocol import Acquire, Granted, Refused
+from tricorn.manager.protocol.calls import Acquire, Granted, Refused
 from tricorn.manager.replicas.replica import Replica
 from tricorn.tracing import names
 from tricorn.tracing.export import Traces, below, fail, received

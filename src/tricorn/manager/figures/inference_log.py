@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tricorn import logs
-from tricorn.manager.protocol import EndedRequest
+from tricorn.manager.protocol.usage import EndedRequest
 
 DIGITS = 4
 

@@ -24,7 +24,7 @@ from tricorn.manager.figures.request_metrics import RequestMetrics
 from tricorn.manager.figures.shared_logs import SharedLogs
 from tricorn.manager.memory.ledger import Ledger
 from tricorn.manager.pool.pool import Pool
-from tricorn.manager.protocol import Usage
+from tricorn.manager.protocol.usage import Usage
 from tricorn.metrics import exposition
 from tricorn.metrics.exposition import Family
 from tricorn.settings.config import Settings

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tricorn.manager.protocol import EndedRequest, Usage
+from tricorn.manager.protocol.usage import EndedRequest, Usage
 from tricorn.metrics import buckets
 from tricorn.metrics.exposition import Family
 from tricorn.metrics.series import Counter, Histogram

@@ -9,7 +9,7 @@ import psutil
 
 from tricorn.manager.figures.process_figures import ProcessFigures
 from tricorn.manager.figures.usage import UsageTotals
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 
 CPU_SAMPLE_S = 0.2
 ACTIVE = ("READY", "LOADING", "DRAINING")

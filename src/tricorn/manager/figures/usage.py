@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from tricorn.manager.protocol import Usage
+from tricorn.manager.protocol.usage import Usage
 
 WINDOW_S = 60.0
 """Speeds are of the last so many seconds."""

@@ -7,7 +7,7 @@ import os
 import shlex
 
 from tricorn.hardware.facts import Facts
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 from tricorn.settings.config import Settings
 
 ANY_ADDRESS = ("0.0.0.0", "::", "")

@@ -35,10 +35,15 @@ CUT_S = 3.0
 class GatewayProcess:
     """Made by `start`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, workers: int) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, workers: int, lifeline: int | None
+    ) -> None:
         self.workers = workers
         """How many there will be."""
         self._process = process
+        self._single = lifeline is not None
+        self._lifeline = lifeline
+        """Of the single process: a pipe whose end asks it to end."""
         self._connected: set[int] = set()
         self.up = asyncio.Event()
         """All of its workers have been there."""
@@ -66,17 +71,22 @@ class GatewayProcess:
             passed = [listener.fileno()]
             environment["TRICORN_LISTENER"] = str(listener.fileno())
         single = settings.single_gateway_process()
+        read_end, lifeline = os.pipe() if single else (asyncio.subprocess.DEVNULL, None)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(command or (SINGLE if single else GUNICORN)),
-                stdin=asyncio.subprocess.DEVNULL,
-                env=environment,
+            process = await processes.start(
+                command or (SINGLE if single else GUNICORN),
+                environment,
+                stdin=read_end,
                 pass_fds=passed,
-                **processes.session_arguments(),
             )
         except OSError as error:
+            if lifeline is not None:
+                os.close(lifeline)
             raise StartupError(f"the gateway cannot be started: {error}") from error
-        return cls(process, 1 if single else settings.gateway_workers())
+        finally:
+            if lifeline is not None:
+                os.close(read_end)
+        return cls(process, 1 if single else settings.gateway_workers(), lifeline)
 
     @property
     def pid(self) -> int:
@@ -94,10 +104,7 @@ class GatewayProcess:
 
     def connected(self, pid: int) -> bool:
         """A gateway worker has reached the control socket; True where it is one of these."""
-        try:
-            ours = os.getpgid(pid) == self.pid if os.name == "posix" else pid == self.pid
-        except ProcessLookupError:
-            return False
+        ours = processes.has_started(self._process, pid)
         if ours:
             self._connected.add(pid)
             if len(self._connected) >= self.workers:
@@ -108,8 +115,7 @@ class GatewayProcess:
         """Have it take no more connections and finish its requests, then cut them; returns when
         nothing of it is left. May be called again, with less time."""
         if not self.ended.done():
-            # The master only: it ends its workers.
-            processes.ask_to_end(self._process)
+            self._ask_to_end()
             await asyncio.wait({self.ended}, timeout=at_most_s)
         if not self.ended.done() and sys.platform != "win32":
             # Its workers count what they cut.
@@ -122,3 +128,16 @@ class GatewayProcess:
     def kill(self) -> None:
         """End it now, with what has outlived it."""
         processes.kill_group(self._process)
+        self._hang_up()
+
+    def _ask_to_end(self) -> None:
+        if self._single:
+            self._hang_up()  # there are no signals for it on Windows
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()  # the master only: it ends its workers
+
+    def _hang_up(self) -> None:
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None

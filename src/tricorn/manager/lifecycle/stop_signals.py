@@ -11,10 +11,15 @@ REPEAT_S = 0.5
 signal both the process and its group."""
 
 
+_SIGNALS = [signal.SIGTERM, signal.SIGINT]
+if sys.platform == "win32":
+    _SIGNALS.append(signal.SIGBREAK)  # Ctrl-Break, and the end of the console
+
+
 def listen(queue: asyncio.Queue[int]) -> None:
     """Put SIGTERM and SIGINT into `queue`, whatever the event loop is doing."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _SIGNALS:
         if sys.platform == "win32":
             signal.signal(
                 number, lambda got, _: loop.call_soon_threadsafe(queue.put_nowait, int(got))
@@ -35,7 +40,7 @@ async def second(signals: asyncio.Queue[int]) -> None:
 def ignore() -> None:
     """What is left is to remove files and to exit; no impatient signal shall stop that half-way."""
     loop = asyncio.get_running_loop()
-    numbers = [signal.SIGTERM, signal.SIGINT]
+    numbers = [*_SIGNALS]
     if sys.platform != "win32":
         numbers.append(signal.SIGHUP)
     for number in numbers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from tricorn.manager.protocol import Granted, Progress, Refused
+from tricorn.manager.protocol.calls import Granted, Progress, Refused
 from tricorn.manager.replicas.replica import Replica
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ class Call:
     key: str = ""
     """Whose it is: those of different keys are served in turn."""
     prefix: tuple[int, ...] = ()
-    """As `protocol.Acquire.prefix`."""
+    """As `Acquire.prefix`."""
     keep_alive_s: float | None = None
-    """As `protocol.Acquire.keep_alive_s`."""
+    """As `Acquire.keep_alive_s`."""
     weight: float = 1.0
     """Of its key's turns."""
     over: bool = False

@@ -8,7 +8,7 @@ import secrets
 from tricorn.engines.spec import Adapter
 from tricorn.manager.pool.calls import Call, Holder, Lease
 from tricorn.manager.pool.served_model import ServedModel
-from tricorn.manager.protocol import Granted
+from tricorn.manager.protocol.calls import Granted
 from tricorn.manager.replicas.replica import Replica
 
 

@@ -8,7 +8,7 @@ from tricorn.engines.spec import ModelSpec
 from tricorn.errors import ModelNotFound
 from tricorn.manager.catalog import adapters
 from tricorn.manager.pool.served_model import ServedModel
-from tricorn.manager.protocol import ModelInfo
+from tricorn.manager.protocol.model_info import ModelInfo
 from tricorn.manager.replicas.restarts import RestartHistory
 
 NAMES_SHOWN = 20

@@ -1,5 +1,10 @@
 """The pool: hands out leases, loads models that requests wait for, and makes room for them.
 
+    lending.py       grants leases, queues calls, refuses them
+    rescans.py       looks at the catalog again, for models that are new
+    places.py        starts and ends replicas, by a plan for the room that there is
+    housekeeping.py  refuses what has waited too long, unloads what was idle too long
+
 All of it runs on the event loop, in short steps that never wait. Whatever happens (a request, a
 lease given back, a replica's change, a timer) ends in `_pump`, which brings the pool from any state
 to the next: it grants what can be granted, gives up calls that waited too long, and starts and ends
@@ -15,26 +20,18 @@ from typing import Any
 
 from tricorn import logs
 from tricorn.engines.spec import ModelSpec
-from tricorn.errors import (
-    Conflict,
-    ModelLoadFailed,
-    Overloaded,
-    ServiceError,
-    ShuttingDown,
-    TricornError,
-    UnsupportedParameter,
-)
-from tricorn.manager.catalog import adapters
+from tricorn.errors import Conflict, Overloaded, ServiceError, ShuttingDown
 from tricorn.manager.memory.books import MemoryBooks
 from tricorn.manager.pool import model_status, waiting
 from tricorn.manager.pool.bounds import Bounds, Limits
-from tricorn.manager.pool.calls import Call, Holder, Lease
+from tricorn.manager.pool.calls import Call, Holder
 from tricorn.manager.pool.housekeeping import Housekeeper
-from tricorn.manager.pool.leases import Leases
+from tricorn.manager.pool.lending import Lending
 from tricorn.manager.pool.listing import Listing
 from tricorn.manager.pool.places import MakeReplica, Places
+from tricorn.manager.pool.rescans import Rescans
 from tricorn.manager.pool.served_model import ServedModel
-from tricorn.manager.protocol import ModelInfo, Refused
+from tricorn.manager.protocol.model_info import ModelInfo
 from tricorn.manager.replicas.replica import Replica
 
 log = logs.get("pool")
@@ -53,20 +50,18 @@ class Pool:
         on_change: Callable[[], None],
     ) -> None:
         """scan: the catalog's; blocks, so it is called in a thread. on_change: for snapshots."""
-        self.limits = limits
         self._models = models
         self._books = books
-        self._scan = scan
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._places = Places(
             models, books, bounds, make_replica=make_replica, on_change=self._replica_changed
         )
-        self._keeper = Housekeeper(models, books, refuse=self._refuse, unload=self._unload_idle)
-        self._calls: dict[tuple[Holder, int], Call | Lease] = {}
-        self._leases = Leases()
-        self._unknown: list[Call] = []
-        self._scanning: asyncio.Task[None] | None = None
+        self._lending = Lending(models, books, limits, unload=self._places.unload, wake=self.wake)
+        self._rescans = Rescans(scan, adopt=self.adopt, admit=self._lending.admit)
+        self._keeper = Housekeeper(
+            models, books, refuse=self._lending.refuse, unload=self._unload_idle
+        )
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
         self._closing: ShuttingDown | None = None
@@ -87,51 +82,34 @@ class Pool:
         weight: float = 1.0,
     ) -> None:
         """Ask for a lease; `holder.answer` is called with it, or with the refusal, now or later,
-        and meanwhile with progress. weight: of its key's turns. The rest is as in
-        `protocol.Acquire`."""
+        and meanwhile with progress. weight: of its key's turns. The rest is as in `Acquire`."""
         now = self._loop.time()
         call = Call(holder, number, model, request_id, now, key, prefix, keep_alive_s, weight)
-        self._calls[holder, number] = call
+        known = self._lending.note(call)
         if self._closing is not None:
-            self._refuse(call, self._closing)
-        elif self._resolve(call):
-            self._admit(call)
-        elif len(self._unknown) >= max(self.limits.max_waiting, 1):
-            self._refuse(call, Overloaded("too many requests for unknown models", retry_after_s=1))
+            self._lending.refuse(call, self._closing)
+        elif known:
+            self._lending.admit(call)
+        elif self._rescans.waiting() >= max(self._lending.limits.max_waiting, 1):
+            error = Overloaded("too many requests for unknown models", retry_after_s=1)
+            self._lending.refuse(call, error)
         else:  # the file may have been dropped in just now
-            self._unknown.append(call)
-            self.rescan()
+            self._rescans.wait(call)
 
     def withdraw(self, holder: Holder, number: int) -> None:
         """The caller waits no longer; a lease granted meanwhile is given back."""
-        found = self._calls.pop((holder, number), None)
-        if isinstance(found, Lease):
-            self.release(holder, found.number)
-        elif found is not None:
-            found.over = True
-            if found.served is not None:
-                found.served.waiting.remove(found)
-            self.wake()
+        self._lending.withdraw(holder, number)
 
     def release(self, holder: Holder, lease_number: int, *, lost: bool = False) -> None:
         """Give a lease back; nothing where `holder` does not hold it.
 
         lost: the replica's data socket broke; it is checked before it is leased again.
         """
-        lease = self._leases.take_back(holder, lease_number, self._loop.time())
-        if lease is None:
-            return
-        self._calls.pop((holder, lease.call.number), None)
-        if lost:
-            lease.replica.check()
-            if lease.replica.name in lease.served.replicas:
-                lease.served.wanted = True  # if it is dead it was in use
-        self.wake()
+        self._lending.release(holder, lease_number, lost=lost)
 
     def drop(self, holder: Holder) -> None:
         """The holder's connection has ended: everything it held or waited for comes back."""
-        for key in [key for key in self._calls if key[0] is holder]:
-            self.withdraw(holder, key[1])
+        self._lending.drop(holder)
 
     # --- what people and the service ask --------------------------------------------------------
 
@@ -142,8 +120,8 @@ class Pool:
 
     def rescan(self) -> None:
         """Look at the catalog again, soon."""
-        if self._scanning is None and self._closing is None:
-            self._scanning = self._loop.create_task(self._rescan())
+        if self._closing is None:
+            self._rescans.soon()
 
     def preload(self, model_id: str) -> None:
         """Load a model that nobody waits for, if there is a place free."""
@@ -159,8 +137,7 @@ class Pool:
         log.info("unloading as asked", model=model_id, force=force)
         if force:
             gone = ServiceError(f"the model {model_id} was unloaded")
-            for call in list(served.waiting):
-                self._refuse(call, gone)
+            self._lending.refuse_waiting(served, gone)
         done = self._unload_all(served, "asked", force=force)
         self.wake()
         return done
@@ -176,7 +153,7 @@ class Pool:
 
     def configure(self, limits: Limits, bounds: Bounds) -> None:
         """Go by these from now on."""
-        self.limits, self._places.bounds = limits, bounds
+        self._lending.limits, self._places.bounds = limits, bounds
         self.wake()
 
     def models(self) -> list[ModelInfo]:
@@ -209,19 +186,18 @@ class Pool:
         return self._places.replica(name)
 
     def lease_count(self) -> int:
-        return len(self._leases)
+        return self._lending.lease_count()
 
     def close(self) -> None:
         """Take no more requests; those that wait are refused, those that run go on."""
         retry_s = waiting.DEFAULT_RETRY_S
         self._closing = ShuttingDown("Tricorn is shutting down", retry_after_s=retry_s)
-        for found in [found for found in self._calls.values() if isinstance(found, Call)]:
-            self._refuse(found, self._closing)
+        self._lending.refuse_all(self._closing)
         self._on_change()
 
     async def wait_idle(self) -> None:
         """Wait until every lease is back. After `close`."""
-        if self._leases:
+        if self.lease_count():
             self._idle = self._loop.create_future()
             await self._idle
 
@@ -242,99 +218,6 @@ class Pool:
         if served is None:
             raise self._models.not_found(name)
         return served
-
-    async def _rescan(self) -> None:
-        calls: list[Call] = []
-        try:
-            while True:
-                # Calls that come while the scan runs need one that began after them.
-                calls, self._unknown = self._unknown, []
-                self.adopt(await asyncio.to_thread(self._scan))
-                self._admit_all(calls)
-                calls = []
-                if not self._unknown:
-                    return
-        except OSError as error:
-            log.warning("the models cannot be scanned", error=str(error))
-        finally:  # whatever happened, nobody is left waiting for it
-            unknown, self._unknown, self._scanning = self._unknown, [], None
-            self._admit_all(calls + unknown)
-
-    def _admit_all(self, calls: list[Call]) -> None:
-        for call in calls:
-            if not call.over:
-                self._admit(call)
-
-    def _resolve(self, call: Call) -> bool:
-        """Find what a call asks for."""
-        call.served, call.adapter = self._models.find(call.model)
-        return call.served is not None
-
-    def _admit(self, call: Call) -> None:
-        """Grant at once, or queue, or refuse."""
-        self._resolve(call)
-        served = call.served
-        now = self._loop.time()
-        if served is None or not (served.listed or served.replicas):
-            self._refuse(call, self._models.not_found(call.model))
-        elif served.spec.fault is not None and not served.replicas:
-            fault = f"the model {call.model} cannot be loaded: {served.spec.fault}"
-            self._refuse(call, ModelLoadFailed(fault))
-        elif call.adapter is not None and (unable := adapters.engine_fault(served.spec)):
-            self._refuse(call, UnsupportedParameter(unable, param="model"))
-        elif (refusal := served.refusal(now)) is not None:
-            self._refuse(call, refusal)
-        elif not served.waiting and self._serve(served, call):
-            pass
-        elif len(served.waiting) >= self.limits.max_waiting:
-            # Where none may wait, the refused ones still bring the model in for later ones.
-            served.wanted = served.wanted or not (served.waiting or served.is_leasable())
-            self.wake()
-            self._refuse(call, waiting.full(served, call.model, now))
-        else:
-            served.waiting.push(call, call.key, weight=call.weight)
-            self.wake()
-
-    def _serve(self, served: ServedModel, call: Call) -> bool:
-        """Grant, or refuse; False where it has to wait."""
-        if self.limits.max_requests is not None and len(self._leases) >= self.limits.max_requests:
-            return False
-        replica = served.choose_replica(call.prefix)
-        if replica is None:
-            return False
-        assert replica.loaded is not None
-        adapter = None
-        if call.adapter is not None:
-            adapter = served.adapter(call.adapter)
-            if adapter is None:
-                self._refuse(call, self._models.not_found(call.model))
-                return True
-            if not adapters.fits(adapter, replica.loaded):
-                if not adapters.helped_by_load(adapter, replica.spec):
-                    self._refuse(call, adapters.refusal(call.model, adapter, replica.loaded))
-                    return True
-                log.info("loading anew for an adapter", model=served.spec.id, adapter=adapter.name)
-                self._places.unload(replica, "replaced")
-                return False
-        if served.waiting.peek() is call:
-            served.waiting.pop()
-        call.over = True
-        lease, granted = self._leases.grant(served, replica, call, adapter, self._loop.time())
-        self._calls[call.holder, call.number] = lease
-        self._books.note_used(served.spec.id)
-        call.holder.answer(granted)
-        return True
-
-    def _refuse(self, call: Call, error: TricornError) -> None:
-        call.over = True
-        self._calls.pop((call.holder, call.number), None)
-        if call.served is not None:
-            call.served.waiting.remove(call)
-        call.holder.answer(Refused(call.number, error.info()))
-
-    def _refuse_all(self, served: ServedModel, error: TricornError) -> None:
-        for call in list(served.waiting):
-            self._refuse(call, error)
 
     def _unload_idle(self, served: ServedModel) -> None:
         self._unload_all(served, "idle")
@@ -371,7 +254,7 @@ class Pool:
                 # What they still held of the device may be what was missing: once more, at once.
                 served.wanted, served.retry_at = True, now
             elif not served.is_leasable() and served.is_hopeless():
-                self._refuse_all(served, served.told(now))
+                self._lending.refuse_waiting(served, served.told(now))
         self.wake()
 
     # --- the pump -------------------------------------------------------------------------------
@@ -389,8 +272,8 @@ class Pool:
         for served in sorted(self._models, key=_waits_since):
             if served.is_leasable():
                 served.wanted = False
-            self._serve_waiting(served)
-            self._keeper.give_up(served, self.limits.max_wait_s, now, due)
+            self._lending.serve_waiting(served)
+            self._keeper.give_up(served, self._lending.limits.max_wait_s, now, due)
             for replica in served.replicas.values():
                 if replica.state == "DRAINING" and not replica.leases:
                     self._places.leave(replica)
@@ -399,17 +282,12 @@ class Pool:
             if self._keeper.refuse_what_has_no_room(self._places.arrange(now, due), now, due):
                 self.wake()
             self._keeper.tell_progress(now, due)
-        elif self._idle is not None and not self._leases and not self._idle.done():
+        elif self._idle is not None and not self.lease_count() and not self._idle.done():
             self._idle.set_result(None)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(min(due), self.wake) if due else None
         self._on_change()
-
-    def _serve_waiting(self, served: ServedModel) -> None:
-        while (call := served.waiting.peek()) is not None:
-            if not self._serve(served, call):
-                return
 
 
 async def _all_ended(replicas: list[Replica]) -> None:

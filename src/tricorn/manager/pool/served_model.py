@@ -14,7 +14,7 @@ from tricorn.manager.catalog import adapters
 from tricorn.manager.pool.calls import Call
 from tricorn.manager.pool.fair_queue import FairQueue
 from tricorn.manager.pool.routing import Candidate, Router
-from tricorn.manager.protocol import ModelInfo, ReplicaState
+from tricorn.manager.protocol.model_info import ModelInfo, ReplicaState
 from tricorn.manager.replicas.replica import Replica
 from tricorn.manager.replicas.restarts import RestartHistory
 

@@ -7,7 +7,7 @@ import math
 from tricorn.errors import Overloaded, TooManyRequests, TricornError
 from tricorn.manager.pool.calls import Call
 from tricorn.manager.pool.served_model import ServedModel
-from tricorn.manager.protocol import Progress
+from tricorn.manager.protocol.calls import Progress
 
 DEFAULT_RETRY_S = 5.0
 LONGEST_RETRY_S = 120.0

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from tricorn.engines.spec import Binding, ModelSpec
 from tricorn.file_stamps import Stamps, stamps
+from tricorn.log_files.appending import open_to_append
 from tricorn.manager.replicas import process_binding, processes
 from tricorn.manager.replicas.worker_process import WORKER as WORKER
 from tricorn.manager.replicas.worker_process import WorkerProcess, command
@@ -201,7 +202,7 @@ def _environment(binding: Binding, threads: int | None) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _opened(log_file: Path) -> Iterator[int]:
-    log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = open_to_append(log_file)
     try:
         yield log
     finally:

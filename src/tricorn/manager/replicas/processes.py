@@ -13,7 +13,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+if sys.platform == "win32":
+    from weakref import WeakKeyDictionary
+
+    from tricorn import windows
+
+    _jobs: WeakKeyDictionary[asyncio.subprocess.Process, windows.Job] = WeakKeyDictionary()
 
 KILL_WAIT_S = 5.0
 """A killed process is gone at once, unless it hangs in the kernel."""
@@ -23,35 +31,50 @@ without an init process nobody does."""
 GROUP_LOOK_S = 0.005
 
 
-def session_arguments() -> dict[str, Any]:
-    """Arguments of `create_subprocess_exec` that set a child apart from our process group."""
-    if os.name == "posix":
-        return {"start_new_session": True}
-    return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+async def start(
+    command: Sequence[str], environment: Mapping[str, str], **streams: Any
+) -> asyncio.subprocess.Process:
+    """A child in a group of its own. OSError where it cannot be started.
+
+    streams: further arguments of `create_subprocess_exec`.
+    """
+    if sys.platform == "win32":
+        program, environment = windows.without_redirector(command[0], environment)
+        process = await asyncio.create_subprocess_exec(
+            program,
+            *command[1:],
+            env=environment,
+            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,
+            **streams,
+        )
+        with contextlib.suppress(OSError):  # it has ended already
+            _jobs[process] = windows.Job(process.pid)
+        return process
+    return await asyncio.create_subprocess_exec(
+        *command, env=environment, start_new_session=True, **streams
+    )
+
+
+def has_started(process: asyncio.subprocess.Process, pid: int) -> bool:
+    """Whether `pid` is this child, or one that it has started."""
+    if sys.platform == "win32":
+        return pid == process.pid
+    try:
+        return os.getpgid(pid) == process.pid
+    except ProcessLookupError:
+        return False
 
 
 def signal_group(process: asyncio.subprocess.Process, number: int) -> None:
     """Send a signal to a child and all that it has started; nothing where they are gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if os.name == "posix":
-            os.killpg(process.pid, number)
-        elif number == signal.SIGTERM:
-            process.terminate()
+        if sys.platform == "win32":  # signals are nothing but ends there
+            if process in _jobs:
+                _jobs[process].end()
+            else:
+                process.kill()
         else:
-            process.kill()
-
-
-def ask_to_end(process: asyncio.subprocess.Process) -> None:
-    """Ask a child, and not what it has started, to end in good order; nothing where it is gone."""
-    with contextlib.suppress(ProcessLookupError):
-        if sys.platform != "win32":
-            process.terminate()
-            return
-        try:
-            # SIGTERM would end it at once there. For processes of a group of their own.
-            process.send_signal(signal.CTRL_BREAK_EVENT)
-        except OSError:  # there is no console that could pass it on
-            process.terminate()
+            os.killpg(process.pid, number)
 
 
 def kill_group(process: asyncio.subprocess.Process) -> None:
@@ -81,7 +104,7 @@ async def end_group(process: asyncio.subprocess.Process) -> None:
 
 
 def _has_group(process: asyncio.subprocess.Process) -> bool:
-    if os.name != "posix":
+    if sys.platform == "win32":
         return False
     try:
         os.killpg(process.pid, 0)

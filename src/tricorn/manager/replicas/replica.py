@@ -22,14 +22,14 @@ from tricorn.errors import (
     TricornError,
     from_info,
 )
-from tricorn.manager.protocol import (
+from tricorn.manager.protocol.messages import ManagerMessage
+from tricorn.manager.protocol.model_info import ReplicaState
+from tricorn.manager.protocol.worker import (
     Canary,
     DropAdapter,
-    ManagerMessage,
     Park,
     Parked,
     Ready,
-    ReplicaState,
     SetLevel,
     Stop,
     Wake,

@@ -23,7 +23,7 @@ is the pool's: after its back-off it puts a new replica in the place of the fail
 
 from __future__ import annotations
 
-from tricorn.manager.protocol import ReplicaState
+from tricorn.manager.protocol.model_info import ReplicaState
 
 ARROWS: dict[ReplicaState, tuple[ReplicaState, ...]] = {
     "UNLOADED": ("LOADING",),

@@ -8,11 +8,11 @@ from typing import Any
 
 from tricorn.engines.base import EngineStats
 from tricorn.errors import ErrorInfo
-from tricorn.manager.protocol import (
+from tricorn.manager.protocol.messages import ManagerMessage
+from tricorn.manager.protocol.worker import (
     CanaryDone,
     LoadFailed,
     Loading,
-    ManagerMessage,
     Park,
     Parked,
     Ready,

@@ -46,13 +46,8 @@ class WorkerProcess:
         # grandchild that inherited the pipe.
         read_end, write_end = os.pipe()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=read_end,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                **processes.session_arguments(),
+            process = await processes.start(
+                command, environment, stdin=read_end, stdout=log, stderr=log
             )
         except BaseException:
             os.close(write_end)

@@ -3,88 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import openai
-import pydantic
 import pytest
-from flask import Flask
-from openai.types.responses import Response, ResponseStreamEvent
-from tests.gateway.conftest import sdk_for
-from tests.gateway.engines import FakeManager
-from tests.gateway.test_tools import OSLO, THINKING, TIME
+from tests.gateway.responses.ask import NOW, WEATHER, post, raw_events, strict
 from tests.images import data_url, png
-
-from tricorn.gateway.app import create_app
-from tricorn.settings.config import Settings
-
-MODELS: dict[str, dict[str, Any]] = {
-    "echo": {},
-    "held": {"constraints": True},
-    "paris": {"constraints": True, "answer": '{"city": "Paris", "people": 2}'},
-    "caller": {"answer": f"Let me see.\n{OSLO}\n{TIME}"},
-    "held-caller": {"constraints": True, "answer": OSLO},
-    "thinker": {"answer": "<think>\nHm.\n</think>\n\nYes.", "chat_template": THINKING},
-    "seeing": {"vision": True},
-}
-WEATHER: Any = {
-    "type": "function",
-    "name": "get_weather",
-    "description": "Tells the weather.",
-    "parameters": {
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "type": "object",
-        "properties": {"city": {"type": "string"}},
-        "required": ["city"],
-    },
-    "strict": False,
-}
-NOW: Any = {"type": "function", "name": "now", "parameters": None, "strict": None}
-EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(ResponseStreamEvent)
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    manager = FakeManager(dict(MODELS))
-    folder = tmp_path_factory.mktemp("tricorn")
-    yield create_app(Settings(run_dir=folder / "run", data_dir=folder / "data"), manager)
-    assert manager.leased == 0
-    manager.close()
-
-
-@pytest.fixture(scope="module")
-def client(app: Flask) -> Iterator[openai.OpenAI]:
-    with sdk_for(app) as sdk:
-        yield sdk
-
-
-def post(http: httpx.Client, **body: Any) -> httpx.Response:
-    return http.post("/v1/responses", json=body)
-
-
-def strict(body: dict[str, Any]) -> dict[str, Any]:
-    Response.model_validate(body, strict=True)
-    return body
-
-
-def raw_events(http: httpx.Client, **body: Any) -> list[dict[str, Any]]:
-    """What is on the wire, as a browser's EventSource reads it."""
-    answer = post(http, stream=True, **body)
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    found = []
-    for block in answer.text.removesuffix("\n\n").split("\n\n"):
-        name, data = block.split("\n")
-        event = json.loads(data.removeprefix("data: "))
-        assert name == f"event: {event['type']}"
-        EVENT.validate_python(event, strict=True)
-        found.append(event)
-    return found
-
 
 # --- answers ------------------------------------------------------------------------------------
 
@@ -248,98 +174,6 @@ def test_thoughts(client: openai.OpenAI, http: httpx.Client) -> None:
         ]
 
 
-# --- structure and tools ------------------------------------------------------------------------
-
-
-class City(pydantic.BaseModel):
-    city: str
-    people: int
-
-
-def test_parse(client: openai.OpenAI) -> None:
-    """The SDK's pydantic helper, whole and streamed."""
-    answer = client.responses.parse(model="paris", input="Which?", text_format=City)
-    assert answer.output_parsed == City(city="Paris", people=2)
-    with client.responses.stream(model="paris", input="Which?", text_format=City) as stream:
-        assert stream.get_final_response().output_parsed == City(city="Paris", people=2)
-
-
-def test_formats_are_enforced(client: openai.OpenAI) -> None:
-    """The schema reaches the engine, whose answer to one is its text."""
-    form: Any = {"type": "json_schema", "name": "a", "schema": {"title": "Mine"}}
-    answer = client.responses.create(model="held", input="Hi", text={"format": form})
-    assert json.loads(answer.output_text) == {"title": "Mine"}
-    held: Any = {"format": {"type": "json_object"}}
-    assert client.responses.create(model="held", input="Hi", text=held).output_text == "{}"
-    extra = {"structured_outputs": {"regex": "a+"}}
-    answer = client.responses.create(model="held", input="Hi", extra_body=extra)
-    assert answer.output_text == "a+"
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.responses.create(model="echo", input="Hi", text={"format": form})
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "text.format")
-
-
-def test_function_calling(client: openai.OpenAI) -> None:
-    """A call, its result with `previous_response_id`, and the model sees all of it."""
-    first = client.responses.create(model="caller", input="Is it warm?", tools=[WEATHER, NOW])
-    message, call, other = first.output
-    assert message.type == "message"
-    assert call.type == other.type == "function_call"
-    assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": "Oslo"})
-    results: Any = [
-        {"type": "function_call_output", "call_id": call.call_id, "output": "warm"},
-        {
-            "type": "function_call_output",
-            "call_id": other.call_id,
-            "output": [{"type": "input_text", "text": "noon"}],
-        },
-    ]
-    answer = client.responses.create(
-        model="echo", input=results, previous_response_id=first.id, tools=[WEATHER]
-    )
-    again = client.responses.create(
-        model="echo",
-        input=[{"role": "user", "content": "Is it warm?"}, *first.output, *results],
-        tools=[WEATHER],
-    )
-    alone = client.responses.create(model="echo", input="Is it warm?", tools=[WEATHER])
-    assert answer.usage is not None
-    assert again.usage is not None
-    assert alone.usage is not None
-    assert answer.usage.input_tokens == again.usage.input_tokens
-    assert answer.usage.input_tokens > alone.usage.input_tokens + 100
-
-
-def test_calls_in_a_stream(client: openai.OpenAI) -> None:
-    """The helper's events and its final response have the parsed arguments."""
-    with client.responses.stream(model="caller", input="Hi", tools=[WEATHER, NOW]) as stream:
-        done = [e.arguments for e in stream if e.type == "response.function_call_arguments.done"]
-        final = stream.get_final_response()
-    assert done == ['{"city": "Oslo"}', "{}"]
-    assert [item.type for item in final.output] == ["message", "function_call", "function_call"]
-
-
-def test_calls_are_enforced(client: openai.OpenAI) -> None:
-    """required, named, allowed and strict hold the answer by a grammar."""
-
-    def grammar(**options: Any) -> str:
-        given = {"tools": [WEATHER, NOW]} | options
-        return client.responses.create(model="held", input="Hi", **given).output_text
-
-    required = grammar(tool_choice="required")
-    assert re.search(r"^start: +calls$", required, re.M)
-    assert "get_weather" in required
-    named = grammar(tool_choice={"type": "function", "name": "now"})
-    assert "get_weather" not in named
-    tools = [{"type": "function", "name": "now"}]
-    allowed = grammar(tool_choice={"type": "allowed_tools", "mode": "required", "tools": tools})
-    assert "get_weather" not in allowed
-    assert grammar(tools=[WEATHER], tool_choice="none") == "Hi"
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.responses.create(model="echo", input="Hi", tools=[WEATHER], tool_choice="required")
-    assert caught.value.param == "tools"
-
-
 # --- what the model is told ---------------------------------------------------------------------
 
 
@@ -389,66 +223,3 @@ def test_counting(client: openai.OpenAI) -> None:
         usage = client.responses.create(**given).usage
         assert usage is not None
         assert client.responses.input_tokens.count(**given).input_tokens == usage.input_tokens
-
-
-# --- what is refused ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("fields", "code", "param"),
-    [
-        ({"background": True}, "unsupported_parameter", "background"),
-        ({"conversation": "conv_1"}, "unsupported_parameter", "conversation"),
-        ({"prompt": {"id": "pmpt_1"}}, "unsupported_parameter", "prompt"),
-        ({"service_tier": "flex"}, "unsupported_parameter", "service_tier"),
-        ({"tools": [NOW, {"type": "web_search"}]}, "unsupported_parameter", "tools[1].type"),
-        ({"previous_response_id": "resp_x"}, "previous_response_not_found",
-         "previous_response_id"),
-        ({"input": [{"type": "item_reference", "id": "msg_x"}]}, "invalid_value", "input[0].id"),
-        ({"input": [{"type": "function_call_output", "call_id": "x", "output": "y"}]},
-         "invalid_value", "input[0].call_id"),
-        ({"input": [{"type": "function_call", "call_id": "x", "name": "y", "arguments": "{"}]},
-         "invalid_value", "input[0].arguments"),
-        ({"input": "word " * 2000}, "context_length_exceeded", "input"),
-        ({"n": 2}, "unsupported_parameter", "n"),
-        ({"response_format": {"type": "text"}}, "unsupported_parameter", "response_format"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
-@pytest.mark.parametrize("stream", [False, True])
-def test_refused(
-    http: httpx.Client, fields: dict[str, Any], code: str, param: str, stream: bool
-) -> None:
-    """400 that names the caller's own field, streaming or not."""
-    answer = post(http, **{"model": "echo", "input": "Hi", "stream": stream} | fields)
-    error = answer.json()["error"]
-    assert (answer.status_code, error["code"], error["param"]) == (400, code, param)
-
-
-def test_unknown_model(client: openai.OpenAI) -> None:
-    """404, as everywhere."""
-    with pytest.raises(openai.NotFoundError) as caught:
-        client.responses.create(model="gpt-9", input="Hi")
-    assert caught.value.code == "model_not_found"
-
-
-def test_fields_that_nobody_knows(http: httpx.Client) -> None:
-    """They are named, inside of items, tools and objects too."""
-    answer = post(
-        http,
-        model="echo",
-        input=[{"role": "user", "content": "Hi", "mood": "x", "status": "completed"}],
-        tools=[NOW | {"colour": "red"}],
-        text={"size": 1},
-        flavour="sweet",
-    )
-    assert answer.status_code == 200
-    names = set(answer.headers["x-tricorn-ignored"].split(", "))
-    assert names == {"input[0].mood", "tools[0].colour", "text.size", "flavour"}
-
-
-@pytest.fixture
-def http(app: Flask) -> Iterator[httpx.Client]:
-    transport = httpx.WSGITransport(app=app)  # type: ignore[arg-type]
-    with httpx.Client(transport=transport, base_url="http://tricorn") as client:
-        yield client

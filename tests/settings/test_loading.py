@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tricorn.errors import StartupError
-from tricorn.settings.config import Settings
+from tricorn.settings.config import ModelSettings, Settings
 from tricorn.settings.loading import from_json, load, load_settings
 
 
@@ -149,6 +149,31 @@ def test_a_models_own_settings_win(tmp_path: Path) -> None:
     assert options.engine_args == {"type_k": "q8_0"}
 
 
+def test_vllms_own_names_are_arguments_of_vllm_alone() -> None:
+    """Under ENGINE_ARGS and a model's own; the context's length is no argument, as elsewhere."""
+    settings = Settings(
+        context_length=2048,
+        vllm_tensor_parallel_size=2,
+        vllm_dtype="float16",
+        vllm_trust_remote_code=False,
+        vllm_max_model_len=8192,
+        engine_args={"vllm": {"dtype": "bfloat16", "seed": 1}},
+    )
+    options = settings.engine_options("vllm")
+    assert options.engine_args == {
+        "tensor_parallel_size": 2,
+        "dtype": "bfloat16",
+        "trust_remote_code": False,
+        "seed": 1,
+    }
+    assert options.context_length == 8192
+    own = ModelSettings(context_length=512, engine_args={"tensor_parallel_size": 1})
+    assert own.options(options).context_length == 512
+    assert own.options(options).engine_args["tensor_parallel_size"] == 1
+    other = settings.engine_options("llamacpp")
+    assert (other.engine_args, other.context_length) == ({}, 2048)
+
+
 @pytest.mark.parametrize(
     ("name", "given", "field", "value"),
     [
@@ -171,6 +196,11 @@ def test_a_models_own_settings_win(tmp_path: Path) -> None:
         ("HF_HOME", "/hf", "hf_home", Path("/hf")),
         ("HTTP_PROXY", "http://p:1", "http_proxy", "http://p:1"),
         ("https_proxy", "http://p:2", "https_proxy", "http://p:2"),
+        ("VLLM_TENSOR_PARALLEL_SIZE", "2", "vllm_tensor_parallel_size", 2),
+        ("VLLM_GPU_MEMORY_UTILIZATION", "0.85", "vllm_gpu_memory_utilization", 0.85),
+        ("VLLM_MAX_MODEL_LEN", "8192", "vllm_max_model_len", 8192),
+        ("VLLM_QUANTIZATION", "awq", "vllm_quantization", "awq"),
+        ("VLLM_ENFORCE_EAGER", "true", "vllm_enforce_eager", True),
     ],
 )
 @pytest.mark.parametrize("where", ["environment", ".env"])

@@ -14,7 +14,7 @@ import pytest
 
 from tricorn.installing import long_commands
 
-SOURCE = Path(__file__).resolve().parents[1] / "src"
+SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 
 def test_a_long_command_shows_that_it_lives(tmp_path: Path) -> None:
@@ -43,6 +43,14 @@ def test_a_long_command_shows_that_it_lives(tmp_path: Path) -> None:
     assert lived.is_set()
     assert any(line.startswith("  … building, 0:0") for line in told)
     assert told[-1].startswith("  building: done in")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_no_room_for_its_log(tmp_path: Path) -> None:
+    """It runs on, and its last words are there."""
+    talk = [sys.executable, "-c", "for n in range(20_000): print('line', n)"]
+    output = long_commands.run(talk, "talking", say=lambda line: None, log=Path("/dev/full"))
+    assert output.endswith("line 19999\n")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals and links of POSIX systems")
