@@ -213,31 +213,48 @@ def test_skip_check_needs_an_install(
     assert became == []
 
 
+@pytest.mark.parametrize(
+    ("codes", "again", "code"),
+    [
+        ({}, [], 0),
+        ({"ruff": 1}, [], 1),
+        ({"mypy": 1}, [], 1),
+        ({"not alone": 1}, ["not alone, failed"], 0),
+        ({"not alone": 1, "not alone, failed": 1}, ["not alone, failed"], 1),
+        ({"not alone": 2}, [], 1),
+        ({"alone": 1}, [], 1),
+    ],
+)
 def test_mode_test_runs_everything(
     ensured: list[str],
     monkeypatch: pytest.MonkeyPatch,
     became: list[list[str]],
     capsys: pytest.CaptureFixture[str],
+    codes: dict[str, int],
+    again: list[str],
+    code: int,
 ) -> None:
-    """All environments that can be, the model, ruff, mypy and pytest; one failure fails the run."""
+    """All environments that can be, the model, ruff, mypy and pytest, first what can run side by
+    side. One failure fails the run, but for those that a second time, without others, pass."""
     ran: list[str] = []
-    codes = {"ruff": 1, "mypy": 0, "pytest": 0}
 
     def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
-        ran.append(command[2])
-        return subprocess.CompletedProcess(command, codes[command[2]])
+        name = command[4] if command[2] == "pytest" else command[2]
+        ran.append(f"{name}, failed" if "--last-failed" in command else name)
+        assert ("-n" in command) == (ran[-1] == "not alone")
+        return subprocess.CompletedProcess(command, codes.get(ran[-1], 0))
 
     fetched: list[Path] = []
     monkeypatch.setattr(launch.subprocess, "run", run)
     monkeypatch.setattr(installer, "machine", lambda **_: Machine("darwin", "arm64"))
     monkeypatch.setattr(default_model, "ensure", lambda folder, **_: fetched.append(folder))
-    assert launch.main(["--mode", "test"], PROJECT) == 1
+    assert launch.main(["--mode", "test"], PROJECT) == code
     assert ensured == ["gateway", "test", "llamacpp", "mlx"]
     assert "The engine vllm is not installed: vLLM has no packages for macOS" in (
         capsys.readouterr().out
     )
     assert fetched == [PROJECT / "models"]
-    assert ran == ["ruff", "mypy", "pytest"]
+    assert ran == ["ruff", "mypy", "not alone", *again, "alone"]
     assert became == []
 
 

@@ -11,7 +11,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tricorn.commands import engines as engine_commands
@@ -25,6 +25,12 @@ from tricorn.tracing.wanted import wanted
 
 if sys.platform == "win32":
     from tricorn import windows
+
+ALONE = "alone"
+"""The marker of tests that keep all processors busy, or measure something."""
+MOST_TESTS_AT_ONCE = 8
+TESTS_FAILED = 1
+"""pytest's exit code."""
 
 COMMANDS = ("doctor", "engines")
 """They work before anything is installed."""
@@ -217,16 +223,46 @@ def _test(
         environments.ensure(wanted, _say)
     default_model.ensure(project / "models", say=_say)
 
-    python = str(gateway.python)
-    checks = {"pytest": [python, "-m", "pytest", *pytest_arguments]}
-    if not pytest_arguments:
-        checks = {"ruff": [python, "-m", "ruff", "check"], "mypy": [python, "-m", "mypy"]} | checks
-    codes: dict[str, int] = {}
-    for name, command in checks.items():
-        _say(f"\n== {name}")
-        codes[name] = subprocess.run(command, cwd=project, check=False).returncode
-    failed = [name for name, code in codes.items() if code != 0]
+    pytest = [str(gateway.python), "-m", "pytest"]
+    if pytest_arguments:
+        _say("\n== pytest")
+        # Its own code: 5 (no tests), 2 (interrupted) mean something to callers.
+        return _run([*pytest, *pytest_arguments], project)
+    failed = [name for name, check in _checks(pytest, project).items() if check() != 0]
     if failed:
         print(f"\nfailed: {', '.join(failed)}", file=sys.stderr)
-    # pytest's own code where it failed: 5 (no tests), 2 (interrupted) mean something to callers.
-    return codes["pytest"] or (1 if failed else 0)
+    return 1 if failed else 0
+
+
+def _checks(pytest: list[str], project: Path) -> dict[str, Callable[[], int]]:
+    """Each tells what it is, and gives an exit code."""
+    python = pytest[:2]
+    beside = [*pytest, "-m", f"not {ALONE}"]
+    processes = min(MOST_TESTS_AT_ONCE, (os.cpu_count() or 1) + 1)
+
+    def side_by_side() -> int:
+        _say("\n== pytest, side by side")
+        code = _run([*beside, "-n", str(processes), "--dist", "worksteal"], project)
+        if code != TESTS_FAILED:
+            return code
+        # A clock of a test may have been too fast for so full a machine.
+        _say("\n== pytest, once more what has failed")
+        return _run([*beside, "--last-failed"], project)
+
+    def one(title: str, command: list[str]) -> Callable[[], int]:
+        def check() -> int:
+            _say(f"\n== {title}")
+            return _run(command, project)
+
+        return check
+
+    return {
+        "ruff": one("ruff", [*python, "ruff", "check"]),
+        "mypy": one("mypy", [*python, "mypy"]),
+        "pytest": side_by_side,
+        "pytest, alone": one("pytest, what has to run alone", [*pytest, "-m", ALONE]),
+    }
+
+
+def _run(command: list[str], project: Path) -> int:
+    return subprocess.run(command, cwd=project, check=False).returncode

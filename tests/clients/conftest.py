@@ -26,7 +26,7 @@ CLIENT_S = 900
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.alone)
             foreign = item.path.name == "test_clients.py"
             item.add_marker(pytest.mark.timeout(CLIENT_S if foreign else 180))
             if os.name != "posix":

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.alone)
             if os.name != "posix":
                 item.add_marker(pytest.mark.skip(reason="gunicorn needs posix"))
 
