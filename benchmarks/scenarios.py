@@ -28,36 +28,25 @@ def percentile(values: list[float], share: float) -> float:
 
 
 async def throughput(
-    port: int,
-    model: str,
-    concurrent: int,
-    turns: int = 1,
-    tokens: int = 64,
-    extra: dict | None = None,
+    port: int, model: str, concurrent: int, tokens: int = 64, extra: dict | None = None
 ) -> dict[str, float]:
-    """`turns` times `concurrent` requests at once, `tokens` each after a prompt of about 64.
+    """`concurrent` requests at once, `tokens` each after a prompt of about 64.
 
     extra: further fields of each request.
     """
-    taken = decoding = 0.0
-    decoded = 0
-    answers: list[Answer] = []
-    for _ in range(turns):
-        started = time.perf_counter()
-        turn = await _at_once(
-            [complete(port, model, text(64), tokens, extra) for _ in range(concurrent)]
-        )
-        taken += time.perf_counter() - started
-        # While all of them decode: a server that answers some sooner ends them sooner, too.
-        began = max(answer.arrivals[0] for answer in turn)
-        ended = max(began, min(answer.arrivals[-1] for answer in turn))
-        decoding += ended - began
-        decoded += sum(began < t <= ended for answer in turn for t in answer.arrivals)
-        answers += turn
+    started = time.perf_counter()
+    answers = await _at_once(
+        [complete(port, model, text(64), tokens, extra) for _ in range(concurrent)]
+    )
+    taken = time.perf_counter() - started
+    # While all of them decode: a server that answers some sooner ends them sooner, too.
+    began = max(answer.arrivals[0] for answer in answers)
+    ended = max(began, min(answer.arrivals[-1] for answer in answers))
+    decoded = sum(began < t <= ended for answer in answers for t in answer.arrivals)
     gaps = [gap for answer in answers for gap in answer.gaps]
     return {
         "tokens_per_s": sum(answer.tokens for answer in answers) / taken,
-        "decode_tokens_per_s": decoded / decoding if decoding else 0.0,
+        "decode_tokens_per_s": decoded / (ended - began) if ended > began else 0.0,
         "ttft_p50_s": statistics.median(answer.ttft for answer in answers),
         "ttft_p99_s": percentile([answer.ttft for answer in answers], 0.99),
         "itl_p50_s": statistics.median(gaps),

@@ -1,12 +1,13 @@
 """Tricorn and an engine's own server side by side, on the same model.
 
-    python -m benchmarks.serving llama-server --binary PATH [--batched-bench PATH] [--rounds 3]
+    python -m benchmarks.serving llama-server --binary PATH [--batched-bench PATH] [--rounds 10]
     python -m benchmarks.serving mlx_lm.server --model FOLDER
     python -m benchmarks.serving vllm --model FOLDER
 
-Both servers are up all the time and take turns, so that a noisy minute hits both; a figure is the
-median of its rounds, and what counts is the ratio. `benchmarks/build_llama_server.sh` builds
-llama-server; the other two are in Tricorn's own engine environments.
+Both servers are up all the time and take turns, short ones, so that a noisy moment hits both; a
+figure is the median of its rounds, and what counts is the ratio.
+`benchmarks/build_llama_server.sh` builds llama-server; the other two are in Tricorn's own engine
+environments.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from benchmarks.servers import (
 Load = Callable[[int, str], Awaitable[dict[str, float]]]
 
 LOADS: dict[str, Load] = {
-    "1 at once": lambda port, model: scenarios.throughput(port, model, 1, turns=6),
-    "4 at once": lambda port, model: scenarios.throughput(port, model, 4, turns=2),
+    "1 at once": lambda port, model: scenarios.throughput(port, model, 1),
+    "4 at once": lambda port, model: scenarios.throughput(port, model, 4),
     "16 at once": lambda port, model: scenarios.throughput(port, model, 16),
     "shared prefix": scenarios.shared_prefix,
     "mixed": scenarios.mixed,
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument("--binary", type=Path, help="of llama-server")
     parser.add_argument("--batched-bench", type=Path, help="of llama-batched-bench")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--loads", nargs="*", choices=list(LOADS), default=list(LOADS))
     options = parser.parse_args()
     # Unwind the servers' context managers also when a time limit ends this program.
