@@ -1,4 +1,7 @@
-"""One server for all the tests that leave it whole."""
+"""One server for all the tests that leave it whole.
+
+Modules with a fake engine say LEAVES_ROOM: they run beside other tests, the others alone.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.alone)
+            if not getattr(item.module, "LEAVES_ROOM", False):
+                item.add_marker(pytest.mark.alone)
             if os.name != "posix":
                 item.add_marker(pytest.mark.skip(reason="gunicorn needs posix"))
 

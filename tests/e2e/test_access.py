@@ -20,6 +20,7 @@ from tests.e2e.server import END_S, PROJECT, QUIET_THREADS, START_S, Server, eve
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.timeout(120)
+LEAVES_ROOM = True
 
 CONFIG: dict[str, Any] = {
     "models": {

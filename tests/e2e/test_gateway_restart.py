@@ -17,6 +17,7 @@ from tests.e2e.server import END_S, PROJECT, Server, events, is_alive, running, 
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.timeout(120)
+LEAVES_ROOM = True
 
 WORDS = 80
 SLOW = {"answer": "tick " * WORDS, "token_delay_s": 0.02}

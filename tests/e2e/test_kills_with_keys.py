@@ -19,6 +19,7 @@ from tricorn.access.terms import Terms
 from tricorn.storage.keys import FILE, KeyStore
 
 pytestmark = pytest.mark.timeout(180)
+LEAVES_ROOM = True
 
 ANSWER = 400
 """Tokens, of which each takes a while."""

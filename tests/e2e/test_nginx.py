@@ -25,6 +25,7 @@ pytestmark = [
     pytest.mark.skipif(NGINX is None, reason="nginx is not installed"),
 ]
 
+LEAVES_ROOM = True
 PATH = "location /llm/ { proxy_pass http://tricorn/; }"
 """As docs/deployment.md has it."""
 LIMIT = 33554432

@@ -11,6 +11,7 @@ import jsonschema_rs
 import pytest
 from tests.e2e.server import Server, running
 
+LEAVES_ROOM = True
 MODELS = {"echo": {"engine": "fake"}, "other": {"engine": "fake"}}
 CALLS: list[tuple[str, str, str, Any]] = [
     # What is asked, where, the path as it is described, the body.

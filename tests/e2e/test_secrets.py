@@ -17,6 +17,7 @@ from tests.e2e.server import START_S, Server, running
 from tests.polling import wait_until
 
 pytestmark = [pytest.mark.timeout(120)]
+LEAVES_ROOM = True
 
 STATIC = "sk-static-7f3a9c51d2e84b06"
 JWT_SECRET = "jwt-signing-5b1e77c09a4d4c3f8e21d6a0"

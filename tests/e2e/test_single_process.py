@@ -14,6 +14,7 @@ from tests.e2e.server import END_S, Server, events, is_alive, running, user
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.timeout(120)
+LEAVES_ROOM = True
 
 TEXT = "tick tock " * 20
 MODELS = {

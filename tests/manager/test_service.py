@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -156,12 +157,13 @@ def test_killed_manager_takes_its_workers_along(served: Served) -> None:
     assert (served.run_dir / "control.json").exists()
     old = read_control(served.run_dir)["secret"]
     served.process = served.start()
-    wait_until(
-        lambda: (
-            (served.run_dir / "control.json").exists()
-            and read_control(served.run_dir)["secret"] != old
-        )
-    )
+
+    def is_new() -> bool:
+        with contextlib.suppress(FileNotFoundError):  # it removes the old one first
+            return read_control(served.run_dir)["secret"] != old
+        return False
+
+    wait_until(is_new)
     served.client.release(served.lease().lease)
     served.process.terminate()
     assert served.process.wait(WAIT_S) == 0
