@@ -17,6 +17,7 @@ import asyncio
 import signal
 import statistics
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -56,6 +57,8 @@ Figures = dict[tuple[str, str, str], list[float]]
 """(load, figure, server) → one value a round."""
 
 
+PAUSE_S = 1.0
+"""Before each turn: the other engine's threads still spin for a while after its last step."""
 LIMIT = ("16 at once", "decode_tokens_per_s", "llama-batched-bench")
 """Where the figures have what llama.cpp does with nothing around it."""
 
@@ -71,6 +74,7 @@ def measure(
         order = servers if number % 2 == 0 else servers[::-1]
         for load in loads:
             for server in order:
+                time.sleep(PAUSE_S)
                 result = asyncio.run(LOADS[load](server.port, server.model()))
                 shown = ", ".join(f"{figure} {value:.3g}" for figure, value in result.items())
                 print(f"round {number + 1}, {load}, {server.name}: {shown}", flush=True)
