@@ -93,10 +93,12 @@ def table(figures: Figures, peer: str) -> str:
             ours, theirs = figures[load, figure, "tricorn"], figures[load, figure, peer]
             if not ours:
                 continue
-            ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+            # No decode rate comes of a round in which never all of a server's streams decode.
+            ratios = [a / b for a, b in zip(ours, theirs, strict=True) if a and b]
+            ratio = f"{statistics.median(ratios):.2f}" if ratios else "–"
             lines.append(
                 f"| {load} | {figure} | {statistics.median(ours):.3g} "
-                f"| {statistics.median(theirs):.3g} | {ratio:.2f} |"
+                f"| {statistics.median(theirs):.3g} | {ratio} |"
             )
     return "\n".join(lines)
 
