@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,6 +31,7 @@ BEFORE_INSTALL = [
     "place",
     "settings.hidden_flags",
     "tracing.wanted",
+    "windows",
 ]
 FOLDERS = ("commands", "doctor", "hardware", "installing", "settings", "tracing")
 PACKAGES = ("tricorn", *(f"tricorn.{folder}" for folder in FOLDERS))
@@ -202,6 +204,19 @@ def test_what_cannot_be_installed_is_one_sentence(
     assert launch.main([], PROJECT) == 1
     assert capsys.readouterr().err == "\nTricorn cannot start: the disk is full\n"
     assert became == []
+
+
+def test_windows(
+    ensured: list[str], monkeypatch: pytest.MonkeyPatch, became: list[list[str]]
+) -> None:
+    """It starts there too, and sees first that the console can show what it says."""
+    prepared: list[str] = []
+    console = SimpleNamespace(prepare_console=lambda: prepared.append("console"))
+    monkeypatch.setattr(launch, "windows", console, raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert launch.main(["--mode", "prod"], PROJECT) == 0
+    assert prepared == ["console"]
+    assert [command[1:5] for command in became] == [["-m", "tricorn.cli", "serve", "--mode"]]
 
 
 def test_skip_check_needs_an_install(
