@@ -12,6 +12,7 @@ import argparse
 import os
 import statistics
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from benchmarks.servers import ROOT, batched_bench
@@ -54,20 +55,19 @@ def main() -> None:
     ratios = []
     with start(model, options.threads, options.concurrent) as engine:
         rate(engine)  # warms up
+        measured = {
+            "engine": partial(rate, engine),
+            "limit": partial(
+                batched_bench, options.batched_bench, model, options.threads, options.concurrent
+            ),
+        }
         for number in range(options.rounds):
-            rates = {}
-            for ours in (True, False) if number % 2 == 0 else (False, True):
-                rates[ours] = (
-                    rate(engine)
-                    if ours
-                    else batched_bench(
-                        options.batched_bench, model, options.threads, options.concurrent
-                    )
-                )
-            ratios.append(rates[True] / rates[False])
+            sides = list(measured.items())
+            rates = {side: measure() for side, measure in (sides if number % 2 else sides[::-1])}
+            ratios.append(rates["engine"] / rates["limit"])
             print(
-                f"round {number + 1}: engine {rates[True]:.1f}, llama-batched-bench "
-                f"{rates[False]:.1f} tokens/s, ratio {ratios[-1]:.3f}",
+                f"round {number + 1}: engine {rates['engine']:.1f}, llama-batched-bench "
+                f"{rates['limit']:.1f} tokens/s, ratio {ratios[-1]:.3f}",
                 flush=True,
             )
         assert engine.stdin is not None
