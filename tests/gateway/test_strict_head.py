@@ -41,6 +41,7 @@ def test_a_head() -> None:
         (b"A: b\nContent-Length: 5",),
         (b"A: b\rContent-Length: 5",),
         (b"A: b\x00c",),
+        (b"A:" + b" " * (MAX_LINE - 10) + b"\x00",),
         (b"no colon",),
         (b": no name",),
         (b"A: " + b"x" * MAX_LINE,),

@@ -9,7 +9,7 @@ from typing import BinaryIO
 MAX_LINE = 8190
 MAX_LINES = 100
 """Both as under gunicorn."""
-_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)\r\n")
+_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)\r\n")
 
 
 def read(file: BinaryIO) -> bytes:
