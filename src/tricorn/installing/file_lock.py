@@ -63,6 +63,6 @@ def try_lock(descriptor: int) -> bool:
     else:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except (BlockingIOError, PermissionError):  # which of them, depends on the file system
             return False
         return True
