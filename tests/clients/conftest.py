@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             foreign = item.path.name == "test_clients.py"
             item.add_marker(pytest.mark.timeout(CLIENT_S if foreign else 180))
             if os.name != "posix":
-                item.add_marker(pytest.mark.skip(reason="gunicorn needs posix"))
+                item.add_marker(pytest.mark.skip(reason="servers are ended by POSIX signals here"))
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.alone)
             item.add_marker(pytest.mark.timeout(TEST_S))
             if os.name != "posix":
-                item.add_marker(pytest.mark.skip(reason="gunicorn needs posix"))
+                item.add_marker(pytest.mark.skip(reason="servers are ended by POSIX signals here"))
 
 
 @pytest.fixture(scope="session", params=list(ENGINES))

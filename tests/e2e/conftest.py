@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if not getattr(item.module, "LEAVES_ROOM", False):
                 item.add_marker(pytest.mark.alone)
             if os.name != "posix":
-                item.add_marker(pytest.mark.skip(reason="gunicorn needs posix"))
+                item.add_marker(pytest.mark.skip(reason="servers are ended by POSIX signals here"))
 
 
 @pytest.fixture(scope="session")
