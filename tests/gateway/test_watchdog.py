@@ -83,8 +83,11 @@ def test_the_gateway_has_one() -> None:
     ) as server:
         assert server.stdout is not None
         port = int(server.stdout.readline())
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
-            client.sendall(b"GET /hang HTTP/1.1\r\nHost: here\r\n\r\n")
-            _, told = server.communicate(timeout=30)
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+                client.sendall(b"GET /hang HTTP/1.1\r\nHost: here\r\n\r\n")
+                _, told = server.communicate(timeout=30)
+        finally:
+            server.kill()
     assert server.returncode == HUNG
     assert "count_for_ever" in told
