@@ -57,8 +57,9 @@ Figures = dict[tuple[str, str, str], list[float]]
 """(load, figure, server) → one value a round."""
 
 
-PAUSE_S = 1.0
-"""Before each turn: the other engine's threads still spin for a while after its last step."""
+PAUSE_S = 2.0
+"""Before each turn: the other engine's threads still spin for a while after its last step, vLLM's
+for a second."""
 LIMIT = ("16 at once", "decode_tokens_per_s", "llama-batched-bench")
 """Where the figures have what llama.cpp does with nothing around it."""
 

@@ -7,7 +7,10 @@ import pytest
 from tricorn.engines.spec import Adapter, EngineOptions
 from tricorn.engines.vllm.options import (
     AUTO_CONTEXT,
+    BIND,
     GIB,
+    IN_THE_CORE,
+    UNBOUND,
     cache_size_note,
     engine_args,
     environment,
@@ -116,13 +119,35 @@ def test_the_environment_of_the_user_wins() -> None:
     assert "HF_HUB_OFFLINE" not in wanted
     assert wanted["VLLM_WORKER_MULTIPROC_METHOD"] == "spawn"
     assert wanted["OMP_NUM_THREADS"] == "3"
-    assert wanted["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
+    assert wanted[BIND] == UNBOUND
 
 
-def test_unasked_threads_are_vllms_choice() -> None:
-    """Neither their number nor their cores are set."""
-    wanted = environment(EngineOptions(), {})
-    assert {"OMP_NUM_THREADS", "VLLM_CPU_OMP_THREADS_BIND"} & wanted.keys() == set()
+def test_unasked_threads_are_as_many_as_cores() -> None:
+    """Where those are not known, neither the threads' number nor their cores are set."""
+    wanted = environment(EngineOptions(), {}, cores=6)
+    assert (wanted["OMP_NUM_THREADS"], wanted[BIND]) == ("6", UNBOUND)
+    assert environment(EngineOptions(threads=2), {}, cores=6)["OMP_NUM_THREADS"] == "2"
+    assert {"OMP_NUM_THREADS", BIND} & environment(EngineOptions(), {}).keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("given", "in_the_core"),
+    [
+        ({}, True),
+        ({"tensor_parallel_size": 1}, True),
+        ({"tensor_parallel_size": 2}, False),
+        ({"data_parallel_size": 2}, False),
+    ],
+)
+def test_on_the_cpu_the_core_computes(given: dict[str, object], *, in_the_core: bool) -> None:
+    """Without a process beside it, unless vLLM binds threads or is to have several."""
+    known = [*KNOWN, *given]
+    options = EngineOptions(engine_args=given)
+    unbound = engine_args(options, "m", known, on_cpu=True, binds_threads=False)
+    assert (unbound.get("distributed_executor_backend") == IN_THE_CORE) is in_the_core
+    for others in ({"on_cpu": True}, {"on_cpu": False, "binds_threads": False}):
+        args = engine_args(options, "m", known, **others)
+        assert "distributed_executor_backend" not in args
 
 
 @pytest.mark.parametrize(
@@ -160,11 +185,3 @@ def test_a_cache_size_is_told_to_mean_nothing() -> None:
     assert "has no meaning here" in cache_size_note(3)["cache_size"]
     args = engine_args(EngineOptions(cache_size=3), "m", KNOWN, on_cpu=False)
     assert not any(value == 3 for value in args.values())
-
-
-def test_bound_cores_are_the_default_of_threads() -> None:
-    """vLLM would bind its threads by itself, to one core less; what is given goes before that."""
-    found = environment(EngineOptions(), {}, bound_cores=3)
-    assert (found["OMP_NUM_THREADS"], found["VLLM_CPU_OMP_THREADS_BIND"]) == ("3", "nobind")
-    assert environment(EngineOptions(threads=2), {}, bound_cores=3)["OMP_NUM_THREADS"] == "2"
-    assert "OMP_NUM_THREADS" not in environment(EngineOptions(), {})

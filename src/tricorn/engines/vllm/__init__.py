@@ -1,4 +1,4 @@
 """vLLM: its AsyncLLM inside the engine worker, which runs the model in processes of its own.
 
-`engine` is the adapter and the only module here that imports vllm; the others are pure.
+`engine` is the adapter; `runtime` and `vision` import vllm, the others are pure.
 """

@@ -24,6 +24,11 @@ ADAPTERS_IN_MEMORY = 16
 """Main memory, taken as they are used."""
 AUTO_CONTEXT = -1
 """vLLM's word for: as long as the model and the memory allow."""
+IN_THE_CORE = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+"""The executor that computes in the engine core's process. By its path: what vLLM calls `uni` it
+turns into a process of its own on the CPU, which it needs for binding threads to cores. While that
+one computes the core spins beside it, which took a third of the throughput of two cores."""
+BIND, UNBOUND = "VLLM_CPU_OMP_THREADS_BIND", "nobind"
 
 
 def engine_args(
@@ -32,6 +37,7 @@ def engine_args(
     known: Collection[str],
     *,
     on_cpu: bool,
+    binds_threads: bool = True,
     can_sleep: bool = False,
     memory_available: int | None = None,
     adapters: Sequence[Adapter] = (),
@@ -42,6 +48,7 @@ def engine_args(
     known: the names of its fields.
     adapters: that there is to be room for.
     on_cpu: this build of vLLM computes on the CPU.
+    binds_threads: vLLM binds its threads to cores there.
     can_sleep: this platform has vLLM's sleep mode, by which a model is parked.
     memory_available: bytes of main memory; None where that is unknown.
     thoughts: what they begin and end with, where the model's template knows some.
@@ -66,6 +73,8 @@ def engine_args(
         # Unasked, vLLM would take nearly all the memory there is.
         kv_bytes = min(MAX_DEFAULT_KV_BYTES, max(GIB, (memory_available or 0) // 8))
         args["kv_cache_memory_bytes"] = kv_bytes
+        if not binds_threads and not _takes_several(options.engine_args):
+            args["distributed_executor_backend"] = IN_THE_CORE
     if thoughts is not None:
         # Without it vLLM ends no thoughts.
         begin, end = thoughts
@@ -92,6 +101,12 @@ def cache_size_note(cache_size: int | None) -> dict[str, str]:
     return {"cache_size": note}
 
 
+def _takes_several(engine_args: Mapping[str, Any]) -> bool:
+    """Processes to compute in."""
+    several = (name for name in engine_args if name.endswith("_parallel_size") or name == "nnodes")
+    return any(engine_args[name] not in (None, 1) for name in several)
+
+
 def _room_for(adapters: Sequence[Adapter], *, in_a_batch: object) -> dict[str, Any]:
     largest = max((adapter.rank for adapter in adapters), default=0)
     at_once = in_a_batch if isinstance(in_a_batch, int) else ADAPTERS_IN_A_BATCH
@@ -110,11 +125,12 @@ def without_adapters(args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def environment(
-    options: EngineOptions, given: Mapping[str, str], *, bound_cores: int | None = None
+    options: EngineOptions, given: Mapping[str, str], *, cores: int | None = None
 ) -> dict[str, str]:
     """Variables to set before vllm is imported; what is `given` already is left as it is.
 
-    bound_cores: physical ones that this process is bound to; None: it is not.
+    cores: to compute on where the options do not tell; None: vLLM chooses some and binds threads to
+    them.
     """
     wanted = {
         # Models are folders on this machine.
@@ -124,11 +140,11 @@ def environment(
         # Its processes are started by exec, and so can be bound to the life of this one.
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
     }
-    threads = options.threads or bound_cores
+    threads = options.threads or cores
     if threads is not None:
         # Not bound to cores by vLLM: several engines would be bound to the same ones, and it wants
         # one more than it computes on.
-        wanted["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+        wanted[BIND] = UNBOUND
         wanted["OMP_NUM_THREADS"] = str(threads)
     return {name: value for name, value in wanted.items() if name not in given}
 

@@ -1,5 +1,4 @@
-"""A running AsyncLLM: started, called, its errors translated. Only this module and `vision`
-import vllm.
+"""A running AsyncLLM: started, called, its errors translated.
 
 What vllm reads from the environment has to be there before this module is imported.
 """
@@ -10,6 +9,7 @@ import asyncio
 import contextlib
 import copy
 import dataclasses
+import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ class Runtime:
             spec.path,
             known,
             on_cpu=self.on_cpu,
+            binds_threads=os.environ.get(options.BIND) != options.UNBOUND,
             can_sleep=_can_sleep(),
             memory_available=spec.options.memory or memory_available,
             adapters=spec.adapters,
