@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import runpy
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tricorn.installing.environment_state import Environment
 from tricorn.installing.install_faults import InstallError
 
 PROJECT = Path(__file__).resolve().parents[1]
+NO_COMPILE = "PIP_NO_COMPILE"
 SOURCE = PROJECT / "src" / "tricorn"
 BEFORE_INSTALL = [
     "__init__",
@@ -67,6 +69,8 @@ def ensured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return environment.python
 
     monkeypatch.setattr(environments, "ensure", ensure)
+    monkeypatch.setenv(NO_COMPILE, "")  # put back at the end, whoever sets it
+    monkeypatch.delenv(NO_COMPILE)
     # Else it goes on outside of .venv, which these tests may run in and which may be outdated.
     monkeypatch.setattr(launch, "is_whole", lambda _: True)
     return seen
@@ -268,6 +272,7 @@ def test_mode_test_runs_everything(
     assert "The engine vllm is not installed: vLLM has no packages for macOS" in (
         capsys.readouterr().out
     )
+    assert os.environ[NO_COMPILE] == "0"
     assert fetched == [PROJECT / "models"]
     assert ran == ["ruff", "mypy", "not alone", *again, "alone"]
     assert became == []

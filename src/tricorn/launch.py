@@ -212,6 +212,8 @@ def _test(
     """Install what the tests need and run them; with arguments for pytest only that."""
     _ensure_gateway(gateway, project, argv)
     environments.ensure(installer.test_environment(project), _say)
+    # Engines bring tens of thousands of modules, of which the tests import few. To pip, 0 is yes.
+    os.environ.setdefault("PIP_NO_COMPILE", "0")
     engines_dir = Path(os.environ.get("ENGINES_DIR") or ".engines")
     here = installer.machine(device=os.environ.get("DEVICE_TYPE") or "auto")
     for name in installer.ENGINES:

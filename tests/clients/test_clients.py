@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,31 @@ from tricorn.installing.install_faults import InstallError
 CONFIGURATION = HERE / "foreign.ini"
 
 
-@pytest.mark.parametrize("client", FOREIGN)
-def test_client(client: str, served: Server, vectors: Path | None) -> None:
-    """All that this client's tests ask of the server works, seen with its own eyes."""
+@pytest.fixture(scope="session")
+def pythons() -> dict[str, Path | InstallError]:
+    """Of each client. All are installed at the same time."""
+    with ThreadPoolExecutor() as threads:
+        return dict(zip(FOREIGN, threads.map(installed, FOREIGN), strict=True))
+
+
+def installed(client: str) -> Path | InstallError:
     try:
-        python = environments.python(client)
+        return environments.python(client)
     except InstallError as error:
-        pytest.skip(f"{client} cannot be installed: {error}")
+        return error
+
+
+@pytest.mark.parametrize("client", FOREIGN)
+def test_client(
+    client: str,
+    pythons: dict[str, Path | InstallError],
+    served: Server,
+    vectors: Path | None,
+) -> None:
+    """All that this client's tests ask of the server works, seen with its own eyes."""
+    python = pythons[client]
+    if isinstance(python, InstallError):
+        pytest.skip(f"{client} cannot be installed: {python}")
     folder = HERE / client
     command = [str(python), "-m", "pytest", "-c", str(CONFIGURATION), "--rootdir", str(folder)]
     ended = subprocess.run(

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import openai
+import psutil
 import pytest
 from tests.conformance import matrix
 from tests.conformance.engines import ENGINES, Engine
@@ -18,6 +20,8 @@ from tests.e2e.server import Server, running
 
 HERE = Path(__file__).parent
 TEST_S = 300
+MODELS = 8
+"""More than an engine has here: to load one again takes half a minute where the engine is vLLM."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,12 @@ class Served:
     @property
     def model(self) -> str:
         return self.engine.name
+
+    def process(self) -> psutil.Process:
+        """The model's engine worker; other models have others."""
+        status = httpx.get(f"{self.server.url}/v1/models/{self.model}/status").json()
+        (replica,) = status["replicas"]
+        return psutil.Process(replica["pid"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,7 +66,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
         default_model=engine.name,
         start_s=engine.start_s,
         load_timeout_s=engine.start_s,
-        max_concurrent_models=1,
+        max_concurrent_models=MODELS,
     ) as server:
         yield Served(engine, server)
 

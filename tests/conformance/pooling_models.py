@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.conformance import bert_gguf, hf_model, reference_pooling
+from tests.conformance import bert_gguf, hf_model, reference, torch_process
 
 
 def abilities(engine: str, python: Path) -> list[str]:
@@ -26,10 +26,10 @@ def minilm(python: Path) -> Path:
 
 def cross_encoder(python: Path) -> Path:
     """python: of vLLM's environment."""
-    target = hf_model.cache_folder() / f"tiny-cross-encoder-{reference_pooling.SEED}"
+    target = hf_model.cache_folder() / f"tiny-cross-encoder-{torch_process.SEED}"
     if not target.is_dir():
         with hf_model.being_made(target) as folder:
-            reference_pooling.make_cross_encoder(python, Path(folder), minilm(python))
+            reference.make_cross_encoder(python, Path(folder), minilm(python))
             hf_model.put_in_place(Path(folder), target)
     return target
 

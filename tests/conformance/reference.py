@@ -1,76 +1,82 @@
-"""What transformers computes for a prompt, to compare engines with. Runs in vLLM's environment,
-which has torch:
+"""What an engine's answers should be, computed by transformers (`torch_process`).
 
-    ENGINE_PYTHON tests/conformance/reference.py FOLDER TOKENS ADAPTER TOKEN_ID...
-
-ADAPTER is the folder of a LoRA adapter to merge into the weights, or -.
-Prints JSON: lists of [token id, logprob], in float32: of the prompt's tokens from the second one
-on, then of the greedy continuation.
+Every function's `python` is that of vLLM's environment.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import sys
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+SCRIPT = Path(__file__).with_name("torch_process.py")
+QUIET = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TQDM_DISABLE": "1"}
+
 
 def continuation(
-    python: Path, folder: Path, prompt: list[int], tokens: int, *, adapter: Path | None = None
+    python: Path, folder: Path, prompt: Sequence[int], tokens: int, *, adapter: Path | None = None
 ) -> list[list[float]]:
-    """`tokens` times [token id, natural logarithm of its probability]."""
-    return _computed(python, folder, prompt, tokens, adapter)[len(prompt) - 1 :]
+    """`tokens` times [token id, natural logarithm of its probability].
+
+    adapter: the folder of a LoRA adapter to merge into the weights.
+    """
+    merged = None if adapter is None else str(adapter)
+    found: list[list[float]] = _computed(python, "read", str(folder), prompt, tokens, merged)
+    return found[len(prompt) - 1 :]
 
 
-def of_prompt(python: Path, folder: Path, prompt: list[int]) -> list[float]:
+def of_prompt(python: Path, folder: Path, prompt: Sequence[int]) -> list[float]:
     """The natural logarithms of its tokens' probabilities, from the second one on."""
-    return [logprob for _, logprob in _computed(python, folder, prompt, 0, None)]
+    return [logprob for _, logprob in _computed(python, "read", str(folder), prompt, 0)]
 
 
-def _computed(
-    python: Path, folder: Path, prompt: list[int], tokens: int, adapter: Path | None
-) -> list[list[float]]:
-    command = [str(python), __file__, str(folder), str(tokens), str(adapter or "-")]
-    command += map(str, prompt)
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found: list[list[float]] = json.loads(printed.splitlines()[-1])
+def embeddings(python: Path, folder: Path, texts: Sequence[str]) -> list[list[float]]:
+    """Of length 1 each, the mean over the tokens."""
+    found: list[list[float]] = _computed(python, "embed", str(folder), texts)
     return found
 
 
-def main(folder: str, tokens: int, adapter: str, prompt: list[int]) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    if adapter != "-":
-        _merge(model, Path(adapter))
-    ids, found = list(prompt), []
-    with torch.inference_mode():
-        read = model(torch.tensor([prompt])).logits[0].log_softmax(-1)
-        found += [[token, float(read[at, token])] for at, token in enumerate(prompt[1:])]
-        for _ in range(tokens):
-            logprobs = model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
-            best = int(logprobs.argmax())
-            found.append([best, float(logprobs[best])])
-            ids.append(best)
-    print(json.dumps(found))
+def scores(python: Path, folder: Path, query: str, documents: Sequence[str]) -> list[float]:
+    """How well each document answers the query, 0 to 1."""
+    found: list[float] = _computed(python, "score", str(folder), query, documents)
+    return found
 
 
-def _merge(model: Any, adapter: Path) -> None:
-    """Add each layer's B·A, scaled by alpha / r, to its weights."""
-    from safetensors.torch import load_file
-
-    config = json.loads((adapter / "adapter_config.json").read_text())
-    tensors = load_file(adapter / "adapter_model.safetensors")
-    for name, a in tensors.items():
-        if name.endswith(".lora_A.weight"):
-            layer = name.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
-            b = tensors[name.replace("lora_A", "lora_B")]
-            weight = model.get_submodule(layer).weight
-            weight.data += config["lora_alpha"] / config["r"] * (b @ a)
+def make_cross_encoder(python: Path, folder: Path, tokenizer: Path) -> None:
+    """A small one with random weights."""
+    _computed(python, "make_cross_encoder", str(folder), str(tokenizer))
 
 
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], [int(word) for word in sys.argv[4:]])
+def _computed(python: Path, function: str, *arguments: object) -> Any:
+    return json.loads(_answer(python, json.dumps([function, *arguments])))
+
+
+@cache
+def _answer(python: Path, asked: str) -> str:
+    """Several engines are compared with the same answers."""
+    process = _process(python)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(asked + "\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer:
+        _process.cache_clear()
+        raise AssertionError(f"torch_process.py ended with {process.wait(30)} at {asked[:200]}")
+    return answer
+
+
+@cache
+def _process(python: Path) -> subprocess.Popen[str]:
+    """Ends when this process does, since then its input ends."""
+    return subprocess.Popen(
+        [str(python), str(SCRIPT)],
+        env=os.environ | QUIET,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from operator import mul
 from pathlib import Path
 
 import openai
 import pytest
-from tests.conformance import pooling_models, reference_pooling
+from tests.conformance import pooling_models, reference
 from tests.conformance.conftest import Served
 from tests.conformance.engines import ENGINES
 
@@ -32,11 +31,9 @@ def python() -> Path:
 
 
 @pytest.fixture(scope="module")
-def client(served: Served) -> Iterator[openai.OpenAI]:
-    """It waits for models to be loaded, and leaves the one behind that the other tests use."""
-    client = served.server.sdk(timeout=served.engine.start_s)
-    yield client
-    client.completions.create(model=served.model, prompt="x", max_tokens=1)
+def client(served: Served) -> openai.OpenAI:
+    """It waits for models to be loaded."""
+    return served.server.sdk(timeout=served.engine.start_s)
 
 
 def test_embeddings(served: Served, client: openai.OpenAI, python: Path) -> None:
@@ -45,7 +42,7 @@ def test_embeddings(served: Served, client: openai.OpenAI, python: Path) -> None
         pytest.skip(f"{served.engine.name} needs a package for it that is not installed")
     many = [TEXTS[number % len(TEXTS)] for number in range(80)]
     answer = client.embeddings.create(model=f"{served.model}-embed", input=many)
-    expected = reference_pooling.embeddings(python, pooling_models.minilm(python), TEXTS)
+    expected = reference.embeddings(python, pooling_models.minilm(python), TEXTS)
     assert [item.index for item in answer.data] == list(range(80))
     for item in answer.data:
         assert math.hypot(*item.embedding) == pytest.approx(1, abs=1e-4)
@@ -60,9 +57,7 @@ def test_relevance(served: Served, client: openai.OpenAI, python: Path) -> None:
     """A reranker's scores agree with the reference"""
     if "rank" not in served.engine.pools:
         pytest.skip(f"{served.engine.name} has no rerankers")
-    expected = reference_pooling.scores(
-        python, pooling_models.cross_encoder(python), QUERY, DOCUMENTS
-    )
+    expected = reference.scores(python, pooling_models.cross_encoder(python), QUERY, DOCUMENTS)
     assert max(expected) - min(expected) > 0.1
     body = {"model": f"{served.model}-rank", "query": QUERY, "documents": DOCUMENTS}
     answer = client.post("/rerank", body=body, cast_to=dict)

@@ -85,7 +85,7 @@ def test_changes(served: Served, folder: Path) -> None:
     """A LoRA adapter that is added, replaced or removed while its model serves"""
     _takes(served)
     two = _tokens(served, "two")
-    engine = served.server.engine()
+    engine = served.process()
     lora.put(folder / "passing", served.model, _sizes(served), seed=1)
     assert _tokens(served, "passing") == _tokens(served, "one")
     lora.put(folder / "passing", served.model, _sizes(served), seed=2)
@@ -94,7 +94,7 @@ def test_changes(served: Served, folder: Path) -> None:
     wait_until(lambda: f"{served.model}:passing" not in _listed(served), NOTICED_S)
     with pytest.raises(openai.NotFoundError, match="passing"):
         _tokens(served, "passing")
-    assert served.server.engine() == engine, "the model has not been loaded anew"
+    assert served.process() == engine, "the model has not been loaded anew"
 
 
 def test_broken(served: Served, folder: Path) -> None:

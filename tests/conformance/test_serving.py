@@ -92,12 +92,12 @@ def test_priority(served: Served) -> None:
 
 def test_crash(served: Served) -> None:
     """An engine that dies ends its streams with an error, leaves no process, and comes back"""
-    dies(served, served.server.engine())
+    dies(served, served.process())
 
 
 def test_crash_below(served: Served) -> None:
     """So does one that loses a process of its own"""
-    children = served.server.engine().children()
+    children = served.process().children()
     cores = [child for child in children if "EngineCore" in "".join(child.cmdline())]
     if not cores:
         pytest.skip(f"{served.engine.name} computes in the engine worker itself")
@@ -107,7 +107,7 @@ def test_crash_below(served: Served) -> None:
 def dies(served: Served, victim: psutil.Process) -> None:
     """Killed in the middle of a stream."""
     server = served.server
-    before = server.engine()
+    before = served.process()
     family = [before, *before.children(recursive=True)]
     with stream(served) as chunks:
         next(chunks)
@@ -119,7 +119,7 @@ def dies(served: Served, victim: psutil.Process) -> None:
     client = server.sdk(timeout=served.engine.start_s)
     answer = client.completions.create(model=served.model, prompt=PROMPT, max_tokens=2)
     assert answer.choices[0].text
-    assert server.engine() != before
+    assert served.process() != before
 
 
 @contextlib.contextmanager

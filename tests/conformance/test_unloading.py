@@ -11,7 +11,9 @@ from tests.e2e.server import is_alive
 
 def test_stop_leaves_nothing(served: Served) -> None:
     """Unloading ends every process of the engine"""
-    family = [served.server.engine(), *served.server.engine().children(recursive=True)]
+    engines = served.server.engines()
+    assert served.process() in engines
+    family = [*engines, *(child for each in engines for child in each.children(recursive=True))]
     assert served.server.stop() == 0
     assert not any(is_alive(process) for process in family)
     with pytest.raises(openai.APIConnectionError):

@@ -11,6 +11,7 @@ import yaml
 from tests.e2e.server import Server, running, user
 
 pytestmark = pytest.mark.timeout(300)
+LEAVES_ROOM = True
 
 MODELS = ("a", "b", "c")
 SWAPS = 200
