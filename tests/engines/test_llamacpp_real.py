@@ -25,7 +25,6 @@ RUN = "import sys; sys.path.append(sys.argv[1]); import pytest; sys.exit(pytest.
 @pytest.mark.skipif(
     not PYTHON.exists(), reason="the llama.cpp engine is not installed; python run.py installs it"
 )
-@pytest.mark.alone
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("file", sorted(SUITE.glob("check_*.py")), ids=lambda file: file.stem)
 def test_in_the_engines_environment(file: Path) -> None:

@@ -266,7 +266,7 @@ CASES = {
         ModelTraits("hf", size_bytes=GIB),
         "mlx",
         "cpu",
-        ("vLLM on the CPU takes about 4 GiB beside the model and there are 2.0",),
+        ("vLLM on the CPU takes about 3 GiB beside the model and there are 2.0",),
         ("There are",),
     ),
     "AMD GPU": Case(

