@@ -33,7 +33,7 @@ class TestChat(ChatModelIntegrationTests):
             "api_key": "none",
             "temperature": 0,
             "max_tokens": 200,
-            "frequency_penalty": 0.5,  # it also tells its jokes in circles
+            "frequency_penalty": 1.0,  # it also tells its jokes in circles
             "stream_usage": True,  # with a base_url LangChain asks for it only when told to
             "max_retries": 0,
         }
