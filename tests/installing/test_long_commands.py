@@ -45,6 +45,15 @@ def test_a_long_command_shows_that_it_lives(tmp_path: Path) -> None:
     assert told[-1].startswith("  building: done in")
 
 
+def test_what_of_its_words_is_shown() -> None:
+    """What says how far it is, and not all of a long list."""
+    packages = "Installing collected packages: " + ", ".join(map(str, range(200)))
+    assert long_commands.summary("[3/62] Building C object x.o") == "compiling, step 3 of 62"
+    assert long_commands.summary("Looking in links: /wheels") == ""
+    assert long_commands.summary("Collecting torch") == "Collecting torch"
+    assert long_commands.summary(packages) == packages[: long_commands.MOST_SHOWN - 1] + "…"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
 def test_no_room_for_its_log(tmp_path: Path) -> None:
     """It runs on, and its last words are there."""

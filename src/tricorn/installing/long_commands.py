@@ -27,12 +27,19 @@ if sys.platform == "win32":
 Say = Callable[[str], None]
 
 PLAIN_INTERVAL_S = 30.0
+MOST_SHOWN = 100
+"""Characters of an output line; pip names all the packages of an engine in one."""
 TERMINATED = 128 + signal.SIGTERM
 """Exit code of a process that SIGTERM ended, as shells count."""
 _TERMINAL_INTERVAL_S = 0.2
 _KEPT_LINES = 2000
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NINJA_STEP = re.compile(r"^\[\s*(\d+)/(\d+)\]")
+_TELLING = (
+    *("Building", "Collecting", "Created", "Downloading", "Installed", "Installing", "Obtaining"),
+    *("Prepared", "Preparing", "Resolved"),
+)
+"""pip -v repeats its index look-ups and cmake its probes: noise on a status line."""
 
 
 class CommandFailed(Exception):
@@ -58,11 +65,8 @@ def summary(line: str) -> str:
     step = _NINJA_STEP.match(line)
     if step:
         return f"compiling, step {step[1]} of {step[2]}"
-    # pip -v repeats its index look-ups and cmake its probes: noise on a status line.
-    if line.startswith(("Building wheel", "Collecting", "Downloading", "Installing", "Building")):
-        return line
-    if line.startswith(("Prepared", "Resolved", "Installed", "Created", "Obtaining", "Preparing")):
-        return line
+    if line.startswith(_TELLING):
+        return line if len(line) <= MOST_SHOWN else line[: MOST_SHOWN - 1] + "…"
     return ""
 
 
