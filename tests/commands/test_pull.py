@@ -23,6 +23,14 @@ BIG = bytes(range(256)) * 400
 
 
 @pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT reaches this process's children; a shell leaves those that it starts by `&` deaf."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def hub() -> Iterator[LookAlike]:
     with lookalike() as one:
         one.repos["org/tiny-GGUF"] = {"tiny-Q8_0.gguf": gguf(), "tiny-F16.gguf": gguf() * 2}
@@ -89,6 +97,7 @@ def test_errors_are_one_sentence(hub: LookAlike, tmp_path: Path, name: str, text
     assert "hf_secret" not in err
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_and_taken_up(
     hub: LookAlike, tmp_path: Path, number: signal.Signals, code: int
