@@ -14,12 +14,14 @@ import httpx
 import openai
 import psutil
 import pytest
-from tests.conformance import matrix
+from tests.conformance import lora, matrix
 from tests.conformance.engines import ENGINES, Engine
 from tests.e2e.server import Server, running
+from tests.polling import wait_until
 
 HERE = Path(__file__).parent
 TEST_S = 300
+NOTICED_S = 30.0
 MODELS = 8
 """More than an engine has here: to load one again takes half a minute where the engine is vLLM."""
 
@@ -45,6 +47,15 @@ class Served:
         (replica,) = status["replicas"]
         return psutil.Process(replica["pid"])
 
+    def listed(self) -> set[str]:
+        """The models that there are."""
+        return {model.id for model in self.client.models.list()}
+
+    def sizes(self) -> Path:
+        """The folder of the model; where that is a GGUF, of one like it."""
+        path = self.engine.model(self.engine)
+        return path if path.is_dir() else ENGINES["mlx"].model(ENGINES["mlx"])
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -69,6 +80,18 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
         max_concurrent_models=MODELS,
     ) as server:
         yield Served(engine, server)
+
+
+@pytest.fixture(scope="session")
+def adapters(served: Served) -> Path:
+    """Where the server looks for models, with the adapters `one` and `two` of the engine's model,
+    without which it has started."""
+    folder = served.server.folder / "models"
+    for name, seed in (("one", 1), ("two", 2)):
+        lora.put(folder / name, served.model, served.sizes(), seed=seed)
+    if served.engine.takes_adapters:
+        wait_until(lambda: f"{served.model}:two" in served.listed(), NOTICED_S)
+    return folder
 
 
 # --- the matrix ---------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ class Engine:
     exact: makes a model that computes in float32, where `model` does not; served as NAME-exact.
     quantised: makes one with quantised weights, served as NAME-quantised.
     smollm2: makes SmolLM2, where `model` is another one; served as NAME-smollm2.
+    takes_adapters: LoRA adapters.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Engine:
     exact_args: tuple[tuple[str, object], ...] = ()
     quantised: Callable[[Engine], Path] | None = None
     smollm2: Callable[[Engine], Path] | None = None
+    takes_adapters: bool = False
 
     @property
     def python(self) -> Path:
@@ -163,6 +165,7 @@ ENGINES = {
             "vllm",
             _smollm2,
             start_s=240,
+            takes_adapters=True,
             engine_args=(
                 ("dtype", "float32"),
                 ("enforce_eager", True),

@@ -95,6 +95,7 @@ def test_crash(served: Served) -> None:
     dies(served, served.process())
 
 
+@pytest.mark.usefixtures("adapters")
 def test_crash_below(served: Served) -> None:
     """So does one that loses a process of its own"""
     children = served.process().children()

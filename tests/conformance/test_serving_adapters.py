@@ -1,4 +1,7 @@
-"""LoRA adapters as models of their own, put into the models' folder while the server runs."""
+"""LoRA adapters as models of their own, put into the models' folder while the server runs.
+
+Behind test_serving by name: the load after its last crash makes room for them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import openai
 import pytest
 from tests.conformance import lora, reference
 from tests.conformance.ask import complete
-from tests.conformance.conftest import Served
+from tests.conformance.conftest import NOTICED_S, Served
 from tests.conformance.engines import ENGINES
 from tests.polling import wait_until
 
@@ -17,28 +20,20 @@ PROMPT = [500 + 7919 * position % 40000 for position in range(150)]
 """Longer than a block of vLLM's prefix cache, which must not be shared between adapters. It repeats
 nothing, or the answer would be the repetition, whatever an adapter does."""
 TOKENS = 8
-TAKERS = {"vllm"}
-NOTICED_S = 30.0
 
 
 @pytest.fixture(scope="module")
-def folder(served: Served) -> Path:
-    """Where the server looks for models, with the adapters `one` and `two` of the engine's model.
-
-    It has started without them: where it takes adapters, the model is loaded anew for the first.
-    """
-    models = served.server.folder / "models"
-    for name, seed in (("one", 1), ("two", 2)):
-        lora.put(models / name, served.model, _sizes(served), seed=seed)
-    if served.engine.name in TAKERS:
+def folder(served: Served, adapters: Path) -> Path:
+    """Of the adapters, with room for them in the model, which is loaded anew where it has none."""
+    if served.engine.takes_adapters:
         client = served.server.sdk(timeout=served.engine.start_s)
         client.completions.create(model=f"{served.model}:one", prompt=PROMPT, max_tokens=1)
-    return models
+    return adapters
 
 
 def test_answers(served: Served, folder: Path) -> None:
     """A LoRA adapter answers as if it were merged into the weights, or is refused by name"""
-    if served.engine.name not in TAKERS:
+    if not served.engine.takes_adapters:
         with pytest.raises(openai.BadRequestError, match="adapters need the vLLM engine") as caught:
             _tokens(served, "one")
         assert caught.value.param == "model"
@@ -63,7 +58,7 @@ def test_answers(served: Served, folder: Path) -> None:
 def test_listed(served: Served, folder: Path) -> None:
     """LoRA adapters are listed as models with a parent"""
     _takes(served)
-    wait_until(lambda: f"{served.model}:two" in _listed(served), NOTICED_S)
+    wait_until(lambda: f"{served.model}:two" in served.listed(), NOTICED_S)
     listed = served.client.models.retrieve(f"{served.model}:one")
     assert listed.model_extra is not None
     assert listed.model_extra["parent"] == listed.model_extra["root"] == served.model
@@ -86,12 +81,12 @@ def test_changes(served: Served, folder: Path) -> None:
     _takes(served)
     two = _tokens(served, "two")
     engine = served.process()
-    lora.put(folder / "passing", served.model, _sizes(served), seed=1)
+    lora.put(folder / "passing", served.model, served.sizes(), seed=1)
     assert _tokens(served, "passing") == _tokens(served, "one")
-    lora.put(folder / "passing", served.model, _sizes(served), seed=2)
+    lora.put(folder / "passing", served.model, served.sizes(), seed=2)
     wait_until(lambda: _tokens(served, "passing") == two, NOTICED_S)
     (folder / "passing").rename(folder / ".gone")
-    wait_until(lambda: f"{served.model}:passing" not in _listed(served), NOTICED_S)
+    wait_until(lambda: f"{served.model}:passing" not in served.listed(), NOTICED_S)
     with pytest.raises(openai.NotFoundError, match="passing"):
         _tokens(served, "passing")
     assert served.process() == engine, "the model has not been loaded anew"
@@ -101,12 +96,12 @@ def test_broken(served: Served, folder: Path) -> None:
     """A LoRA adapter that cannot be loaded fails its own requests, and no others"""
     _takes(served)
     one = _tokens(served, "one")
-    lora.put(folder / "cut", served.model, _sizes(served), seed=3)
+    lora.put(folder / "cut", served.model, served.sizes(), seed=3)
     weights = folder / "cut" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     other = ENGINES["mlx"].model(ENGINES["mlx"])
     lora.put(folder / "alien", served.model, other, seed=3)
-    lora.put(folder / "odd", served.model, _sizes(served), seed=3, use_dora=True)
+    lora.put(folder / "odd", served.model, served.sizes(), seed=3, use_dora=True)
     reasons = {"cut": "incomplete", "alien": "the model's has", "odd": "DoRA"}
     for name, reason in [*reasons.items(), *reasons.items()]:
         with pytest.raises(openai.InternalServerError, match=f"{name} .*{reason}") as caught:
@@ -116,14 +111,8 @@ def test_broken(served: Served, folder: Path) -> None:
 
 
 def _takes(served: Served) -> None:
-    if served.engine.name not in TAKERS:
+    if not served.engine.takes_adapters:
         pytest.skip(f"{served.engine.name} takes no adapters")
-
-
-def _sizes(served: Served) -> Path:
-    """The folder of the model behind `served`; where it is a GGUF, of one like it."""
-    path = served.engine.model(served.engine)
-    return path if path.is_dir() else ENGINES["mlx"].model(ENGINES["mlx"])
 
 
 def _tokens(served: Served, adapter: str | None = None) -> list[str]:
@@ -133,7 +122,3 @@ def _tokens(served: Served, adapter: str | None = None) -> list[str]:
     assert found is not None
     assert found.tokens is not None
     return found.tokens
-
-
-def _listed(served: Served) -> set[str]:
-    return {model.id for model in served.client.models.list()}
