@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,9 +29,8 @@ Run = subprocess.CompletedProcess[str]
 @pytest.fixture(scope="session")
 def runs(served: Server, vectors: Path | None) -> Iterator[dict[str, Future[Run]]]:
     """Of each client's tests, running or over; InstallError where it cannot be installed."""
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor() as threads:  # which waits for all of them
         pythons = {client: threads.submit(environments.python, client) for client in FOREIGN}
-        wait(pythons.values())
     told = what_it_is_told(served, vectors)
     with ThreadPoolExecutor(TOGETHER) as threads:
         in_order = sorted(FOREIGN, key=lambda client: client != LONGEST)

@@ -102,6 +102,7 @@ def test_crash_below(served: Served) -> None:
     cores = [child for child in children if "EngineCore" in "".join(child.cmdline())]
     if not cores:
         pytest.skip(f"{served.engine.name} computes in the engine worker itself")
+    assert not cores[0].children(), "it computes itself, also on the CPU"
     dies(served, cores[0])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tricorn.engines.spec import Adapter, EngineOptions
+from tricorn.engines.spec import Adapter, Binding, EngineOptions
 from tricorn.engines.vllm.options import (
     AUTO_CONTEXT,
     BIND,
@@ -12,12 +12,14 @@ from tricorn.engines.vllm.options import (
     IN_THE_CORE,
     UNBOUND,
     cache_size_note,
+    cores,
     engine_args,
     environment,
     plain,
     without_adapters,
 )
 from tricorn.errors import ModelLoadFailed
+from tricorn.hardware.facts import Facts
 
 KNOWN = ["model", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "enforce_eager"]
 
@@ -128,6 +130,22 @@ def test_unasked_threads_are_as_many_as_cores() -> None:
     assert (wanted["OMP_NUM_THREADS"], wanted[BIND]) == ("6", UNBOUND)
     assert environment(EngineOptions(threads=2), {}, cores=6)["OMP_NUM_THREADS"] == "2"
     assert {"OMP_NUM_THREADS", BIND} & environment(EngineOptions(), {}).keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("device", "nodes", "binding", "found"),
+    [
+        ("cpu", 1, Binding(), 6),
+        ("cpu", None, Binding(), 6),
+        ("cpu", 2, Binding(), None),
+        ("cpu", 2, Binding(numa_node=1), 6),
+        ("cuda", 1, Binding(), None),
+        ("cuda", 1, Binding(cpus=(0, 1)), 6),
+    ],
+)
+def test_cores(device: str, nodes: int | None, binding: Binding, found: int | None) -> None:
+    """All of them, but not across NUMA nodes, and not beside a GPU; what it is bound to counts."""
+    assert cores(binding, device, Facts(physical_cores=6, numa_nodes=nodes)) == found
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ class VllmEngine(InferenceEngine):
         self._pooled = itertools.count(1)
 
     async def load(self, spec: ModelSpec) -> LoadedModel:
-        os.environ.update(options.environment(spec.options, os.environ, cores=_cores(spec)))
+        cores = options.cores(spec.binding, spec.device, cpu_and_memory())
+        os.environ.update(options.environment(spec.options, os.environ, cores=cores))
         # Only now: torch and vllm read the environment when they are imported.
         from tricorn.engines.vllm.runtime import Runtime
 
@@ -187,15 +188,6 @@ class VllmEngine(InferenceEngine):
 
     async def unload(self) -> None:
         await self._runtime.shut_down()
-
-
-def _cores(spec: ModelSpec) -> int | None:
-    """All that this process may run on, unless they lie on several NUMA nodes: between those vLLM's
-    own choice is better."""
-    machine = cpu_and_memory()
-    bound = spec.binding.cpus is not None or spec.binding.numa_node is not None
-    is_one_node = spec.device == "cpu" and machine.numa_nodes in (None, 1)
-    return machine.physical_cores if bound or is_one_node else None
 
 
 def _shorter(model: Any) -> tuple[int, ...] | None:

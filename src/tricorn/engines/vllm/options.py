@@ -9,10 +9,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tricorn.engines.spec import Adapter, EngineOptions
+from tricorn.engines.spec import Adapter, Binding, EngineOptions
 from tricorn.errors import ModelLoadFailed
+
+if TYPE_CHECKING:
+    from tricorn.hardware.facts import Facts
 
 GIB = 1 << 30
 MAX_DEFAULT_KV_BYTES = 4 * GIB
@@ -124,13 +127,21 @@ def without_adapters(args: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in args.items() if name not in lora}
 
 
+def cores(binding: Binding, device: str, machine: Facts) -> int | None:
+    """To compute on: all that this process may run on. None, where vLLM's own choice is better:
+    between several NUMA nodes, and beside a GPU."""
+    bound = binding.cpus is not None or binding.numa_node is not None
+    is_one_node = device == "cpu" and machine.numa_nodes in (None, 1)
+    return machine.physical_cores if bound or is_one_node else None
+
+
 def environment(
     options: EngineOptions, given: Mapping[str, str], *, cores: int | None = None
 ) -> dict[str, str]:
     """Variables to set before vllm is imported; what is `given` already is left as it is.
 
-    cores: to compute on where the options do not tell; None: vLLM chooses some and binds threads to
-    them.
+    cores: what `cores` gave, where the options do not tell; None: vLLM chooses some and binds
+    threads to them.
     """
     wanted = {
         # Models are folders on this machine.
