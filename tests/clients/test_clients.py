@@ -17,8 +17,6 @@ from tricorn.installing import package_tools
 from tricorn.installing.install_faults import InstallError
 
 CONFIGURATION = HERE / "foreign.ini"
-
-
 LONGEST = "langchain"
 TOGETHER = 2
 """Clients at a time: one alone leaves the engine with one stream nearly all the time."""
@@ -27,14 +25,18 @@ Run = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="session")
-def runs(served: Server, vectors: Path | None) -> Iterator[dict[str, Future[Run]]]:
-    """Of each client's tests, running or over; InstallError where it cannot be installed."""
+def runs(
+    request: pytest.FixtureRequest, served: Server, vectors: Path | None
+) -> Iterator[dict[str, Future[Run]]]:
+    """Of each asked client's tests, running or over; InstallError where it cannot be installed."""
+    tests = {item.name for item in request.session.items}
+    asked = [client for client in FOREIGN if f"{test_client.__name__}[{client}]" in tests]
+    asked.sort(key=lambda client: client != LONGEST)
     with ThreadPoolExecutor() as threads:  # which waits for all of them
-        pythons = {client: threads.submit(environments.python, client) for client in FOREIGN}
+        pythons = {client: threads.submit(environments.python, client) for client in asked}
     told = what_it_is_told(served, vectors)
     with ThreadPoolExecutor(TOGETHER) as threads:
-        in_order = sorted(FOREIGN, key=lambda client: client != LONGEST)
-        yield {client: threads.submit(run, client, pythons[client], told) for client in in_order}
+        yield {client: threads.submit(run, client, pythons[client], told) for client in asked}
 
 
 def run(client: str, python: Future[Path], told: dict[str, str]) -> Run:
