@@ -30,7 +30,7 @@ AUTO_CONTEXT = -1
 IN_THE_CORE = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 """The executor that computes in the engine core's process. By its path: what vLLM calls `uni` it
 turns into a process of its own on the CPU, which it needs for binding threads to cores. While that
-one computes the core spins beside it, which took a third of the throughput of two cores."""
+one computes the core spins beside it, which took up to a third of the throughput of two cores."""
 BIND, UNBOUND = "VLLM_CPU_OMP_THREADS_BIND", "nobind"
 
 
