@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tricorn.storage.responses import Missing, ResponseStore, Turn
+from tricorn.storage.database import Database
+from tricorn.storage.responses import _MIGRATIONS, FILE, Missing, ResponseStore, Turn
 
 TTL_S = 100
 
@@ -156,12 +157,13 @@ def test_a_lower_bound(tmp_path: Path, clock: Clock) -> None:
 
 
 def counted(store: ResponseStore) -> int:
-    query = "SELECT (SELECT count(*) FROM responses), responses FROM totals"
-    rows, total = store._database.read(lambda c: c.execute(query).fetchone())
-    assert rows == total
+    query = "SELECT owner, count(*), sum(size) FROM responses GROUP BY owner ORDER BY owner"
+    rows = store._database.read(lambda c: c.execute(query).fetchall())
+    owners = "SELECT owner, responses, bytes FROM owners ORDER BY owner"
+    assert store._database.read(lambda c: c.execute(owners).fetchall()) == rows
     items = "SELECT count(*) FROM items WHERE response NOT IN (SELECT id FROM responses)"
     assert store._database.read(lambda c: c.execute(items).fetchone()) == (0,)
-    return int(rows)
+    return sum(number for _owner, number, _bytes in rows)
 
 
 def test_owners(tmp_path: Path) -> None:
@@ -183,3 +185,38 @@ def test_owners(tmp_path: Path) -> None:
         bob.turns("resp_2")
     assert caught.value.response_id == "resp_1"
     ann.delete("resp_1")
+
+
+def test_nobody_takes_anothers_room(tmp_path: Path, clock: Clock) -> None:
+    """Who has the most makes room, in number as in bytes, whoever it is needed for."""
+    store = make(tmp_path, clock, max_responses=4)
+    ann, bob = store.of("ann"), store.of("bob")
+    ann.save(turn("old"))
+    for name in "abcde":
+        clock.now += 1
+        bob.save(turn(name))
+    assert there(ann, "old") == ["old"]
+    assert there(bob, *"abcde") == ["c", "d", "e"]
+    ann.save(turn("second"))
+    assert there(bob, *"abcde") == ["d", "e"]
+    assert counted(store) == 4
+    smaller = make(tmp_path, clock, max_bytes=10_000)
+    smaller.of("bob").save(turn("large", 8_000))
+    smaller.of("ann").save(turn("third", 4_000))
+    assert there(ann, "old", "second", "third") == ["old", "second", "third"]
+    assert there(bob, "d", "e", "large") == []
+    assert counted(store) == 3
+
+
+def test_a_file_of_before_owners_were_counted(tmp_path: Path, clock: Clock) -> None:
+    """It keeps what it has, and counts it."""
+    older = Database(tmp_path / FILE, _MIGRATIONS[:2])
+    row = ("r", None, int(clock.now) + 9, 1, 40, b"[]", b'{"id": "r", "output": []}', "ann")
+    marks = ", ".join("?" * len(row))
+    older.write(lambda c: c.execute(f"INSERT INTO responses VALUES ({marks})", row))
+    older.close()
+    store = make(tmp_path, clock, max_responses=1)
+    assert store.of("ann").get("r").response["id"] == "r"
+    store.of("ann").save(turn("new"))
+    assert there(store.of("ann"), "r", "new") == ["new"]
+    assert counted(store) == 1

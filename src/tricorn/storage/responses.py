@@ -1,8 +1,9 @@
 """Stored responses: each with the items it came to answer, and the response before it.
 
 A conversation is kept as its turns, which point to the ones before them; it is put together when it
-is continued. Whoever continues a conversation renews all of it, so that it ends as a whole; when
-room is needed, the one goes first that was not continued for the longest time.
+is continued. Whoever continues a conversation renews all of it, so that it ends as a whole. When
+room is needed, whoever has the most loses the one that was not continued for the longest time: what
+one owner stores never takes the place of another who has less.
 """
 
 from __future__ import annotations
@@ -42,6 +43,24 @@ _MIGRATIONS = (
         "responses = responses - 1, bytes = bytes - old.size; END",
     ),
     ("ALTER TABLE responses ADD COLUMN owner TEXT NOT NULL DEFAULT ''",),
+    (
+        "DROP INDEX responses_expire",
+        "CREATE INDEX responses_expire ON responses (expires)",
+        "CREATE INDEX responses_of ON responses (owner, expires, created)",
+        "CREATE TABLE owners (owner TEXT PRIMARY KEY, responses INTEGER NOT NULL, "
+        "bytes INTEGER NOT NULL) WITHOUT ROWID",
+        "INSERT INTO owners SELECT owner, count(*), sum(size) FROM responses GROUP BY owner",
+        "DROP TRIGGER response_comes",
+        "DROP TRIGGER response_goes",
+        "DROP TABLE totals",
+        "CREATE TRIGGER response_comes AFTER INSERT ON responses BEGIN "
+        "INSERT INTO owners VALUES (new.owner, 1, new.size) ON CONFLICT (owner) DO UPDATE SET "
+        "responses = responses + 1, bytes = bytes + new.size; END",
+        "CREATE TRIGGER response_goes AFTER DELETE ON responses BEGIN "
+        "UPDATE owners SET responses = responses - 1, bytes = bytes - old.size "
+        "WHERE owner = old.owner; "
+        "DELETE FROM owners WHERE owner = old.owner AND responses = 0; END",
+    ),
 )
 
 _CHAIN = """
@@ -204,11 +223,18 @@ class ResponseStore:
             (now, AT_ONCE),
         )
         while True:
-            count, size = connection.execute("SELECT responses, bytes FROM totals").fetchone()
-            if count <= self._max_responses and size <= self._max_bytes:
+            count, size = connection.execute(
+                "SELECT total(responses), total(bytes) FROM owners"
+            ).fetchone()
+            if count > self._max_responses:
+                most = "responses"
+            elif size > self._max_bytes:
+                most = "bytes"
+            else:
                 return
             # Turns of one conversation expire together: of these the oldest goes first.
             connection.execute(
-                "DELETE FROM responses WHERE id = "
-                "(SELECT id FROM responses ORDER BY expires, created, rowid LIMIT 1)"
+                "DELETE FROM responses WHERE rowid = (SELECT rowid FROM responses WHERE owner = "
+                f"(SELECT owner FROM owners ORDER BY {most} DESC, owner LIMIT 1) "
+                "ORDER BY expires, created, rowid LIMIT 1)"
             )
