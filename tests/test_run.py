@@ -9,10 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TextIO
 
 import pytest
 
-from tricorn import launch
+from tricorn import checks, launch
 from tricorn.commands import engines as engine_commands
 from tricorn.doctor import command as doctor
 from tricorn.installing import default_model, environments, installer
@@ -25,6 +26,7 @@ NO_COMPILE = "PIP_NO_COMPILE"
 SOURCE = PROJECT / "src" / "tricorn"
 BEFORE_INSTALL = [
     "__init__",
+    "checks",
     "commands.engines",
     *(f"doctor.{file.stem}" for file in sorted((SOURCE / "doctor").glob("[a-z]*.py"))),
     *(f"hardware.{file.stem}" for file in sorted((SOURCE / "hardware").glob("[a-z]*.py"))),
@@ -39,10 +41,6 @@ FOLDERS = ("commands", "doctor", "hardware", "installing", "settings", "tracing"
 PACKAGES = ("tricorn", *(f"tricorn.{folder}" for folder in FOLDERS))
 for later in ("doctor.generation", "hardware.choice", "hardware.reasons"):
     BEFORE_INSTALL.remove(later)  # only imported where Tricorn is installed
-
-
-class Became(Exception):
-    """Stands for the process that run.py turned into."""
 
 
 @pytest.fixture
@@ -232,6 +230,30 @@ def test_skip_check_needs_an_install(
     assert became == []
 
 
+class TypesChecker:
+    """mypy as `Popen` starts it.
+
+    installed: what was by then. ended: it is not left behind.
+    """
+
+    def __init__(self, ensured: list[str], code: int) -> None:
+        self._ensured = ensured
+        self._code = code
+        self.ended = False
+
+    def __call__(self, command: list[str], *, stdout: TextIO, **_options: object) -> TypesChecker:
+        assert command[1:] == ["-m", "mypy"]
+        self.installed = list(self._ensured)
+        stdout.write("what mypy says")
+        return self
+
+    def kill(self) -> None:
+        self.ended = True
+
+    def wait(self) -> int:
+        return self._code
+
+
 @pytest.mark.parametrize(
     ("codes", "again", "code"),
     [
@@ -256,6 +278,7 @@ def test_mode_test_runs_everything(
     """All environments that can be, the model, ruff, mypy and pytest, first what can run side by
     side. One failure fails the run, but for those that a second time, without others, pass."""
     ran: list[str] = []
+    types = TypesChecker(ensured, codes.get("mypy", 0))
 
     def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         name = command[4] if command[2] == "pytest" else command[2]
@@ -264,18 +287,37 @@ def test_mode_test_runs_everything(
         return subprocess.CompletedProcess(command, codes.get(ran[-1], 0))
 
     fetched: list[Path] = []
-    monkeypatch.setattr(launch.subprocess, "run", run)
+    monkeypatch.setattr(checks.subprocess, "run", run)
+    monkeypatch.setattr(checks.subprocess, "Popen", types)
     monkeypatch.setattr(installer, "machine", lambda **_: Machine("darwin", "arm64"))
     monkeypatch.setattr(default_model, "ensure", lambda folder, **_: fetched.append(folder))
     assert launch.main(["--mode", "test"], PROJECT) == code
     assert ensured == ["gateway", "test", "llamacpp", "mlx"]
-    assert "The engine vllm is not installed: vLLM has no packages for macOS" in (
-        capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert "The engine vllm is not installed: vLLM has no packages for macOS" in said
     assert os.environ[NO_COMPILE] == "0"
     assert fetched == [PROJECT / "models"]
-    assert ran == ["ruff", "mypy", "not alone", *again, "alone"]
+    assert ran == ["ruff", "not alone", *again, "alone"]
+    assert types.installed == ["gateway", "test"], "it works while engines are installed"
+    assert types.ended
+    assert said.index("== ruff") < said.index("what mypy says") < said.index("== pytest")
     assert became == []
+
+
+def test_interrupted_install_ends_mypy(
+    ensured: list[str], monkeypatch: pytest.MonkeyPatch, became: list[list[str]]
+) -> None:
+    """Nothing works on in the background."""
+    types = TypesChecker(ensured, 0)
+
+    def interrupted(folder: Path, **_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checks.subprocess, "Popen", types)
+    monkeypatch.setattr(installer, "machine", lambda **_: Machine("darwin", "arm64"))
+    monkeypatch.setattr(default_model, "ensure", interrupted)
+    assert launch.main(["--mode", "test"], PROJECT) == 130
+    assert types.ended
 
 
 def test_arguments_for_pytest_run_pytest_alone(
@@ -288,7 +330,7 @@ def test_arguments_for_pytest_run_pytest_alone(
         ran.append(command[1:])
         return subprocess.CompletedProcess(command, 5)
 
-    monkeypatch.setattr(launch.subprocess, "run", run)
+    monkeypatch.setattr(checks.subprocess, "run", run)
     monkeypatch.setattr(default_model, "ensure", lambda folder, **_: folder)
     monkeypatch.setattr(installer, "machine", lambda **_: Machine("darwin", "arm64"))
     assert launch.main(["--mode", "test", "--", "-k", "chat"], PROJECT) == 5

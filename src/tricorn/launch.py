@@ -11,9 +11,10 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from tricorn import checks
 from tricorn.commands import engines as engine_commands
 from tricorn.doctor import command as doctor
 from tricorn.installing import default_model, environments, installer
@@ -25,12 +26,6 @@ from tricorn.tracing.wanted import wanted
 
 if sys.platform == "win32":
     from tricorn import windows
-
-ALONE = "alone"
-"""The marker of tests that keep all processors busy, or measure something."""
-MOST_TESTS_AT_ONCE = 8
-TESTS_FAILED = 1
-"""pytest's exit code."""
 
 COMMANDS = ("doctor", "engines")
 """They work before anything is installed."""
@@ -209,9 +204,21 @@ def _become(command: list[str]) -> int:
 def _test(
     project: Path, gateway: Environment, pytest_arguments: Sequence[str], argv: Sequence[str]
 ) -> int:
-    """Install what the tests need and run them; with arguments for pytest only that."""
+    """Install what the tests need and run all checks; with arguments for pytest only that."""
     _ensure_gateway(gateway, project, argv)
     environments.ensure(installer.test_environment(project), _say)
+    if pytest_arguments:
+        _prepare_tests(project)
+        _say("\n== pytest")
+        # Its own code: 5 (no tests), 2 (interrupted) mean something to callers.
+        return checks.call(gateway.python, project, ["pytest", *pytest_arguments])
+    with checks.Checks(gateway.python, project) as begun:
+        _prepare_tests(project)
+        return begun.run()
+
+
+def _prepare_tests(project: Path) -> None:
+    """All engines that can be installed here, and the default model."""
     # Engines bring tens of thousands of modules, of which the tests import few. To pip, 0 is yes.
     os.environ.setdefault("PIP_NO_COMPILE", "0")
     engines_dir = Path(os.environ.get("ENGINES_DIR") or ".engines")
@@ -224,47 +231,3 @@ def _test(
         wanted = installer.engine_environment(name, engines_dir, project=project, here=here)
         environments.ensure(wanted, _say)
     default_model.ensure(project / "models", say=_say)
-
-    pytest = [str(gateway.python), "-m", "pytest"]
-    if pytest_arguments:
-        _say("\n== pytest")
-        # Its own code: 5 (no tests), 2 (interrupted) mean something to callers.
-        return _run([*pytest, *pytest_arguments], project)
-    failed = [name for name, check in _checks(pytest, project).items() if check() != 0]
-    if failed:
-        print(f"\nfailed: {', '.join(failed)}", file=sys.stderr)
-    return 1 if failed else 0
-
-
-def _checks(pytest: list[str], project: Path) -> dict[str, Callable[[], int]]:
-    """Each tells what it is, and gives an exit code."""
-    python = pytest[:2]
-    beside = [*pytest, "-m", f"not {ALONE}"]
-    processes = min(MOST_TESTS_AT_ONCE, (os.cpu_count() or 1) + 1)
-
-    def side_by_side() -> int:
-        _say("\n== pytest, side by side")
-        code = _run([*beside, "-n", str(processes), "--dist", "worksteal"], project)
-        if code != TESTS_FAILED:
-            return code
-        # A clock of a test may have been too fast for so full a machine.
-        _say("\n== pytest, once more what has failed")
-        return _run([*beside, "--last-failed"], project)
-
-    def one(title: str, command: list[str]) -> Callable[[], int]:
-        def check() -> int:
-            _say(f"\n== {title}")
-            return _run(command, project)
-
-        return check
-
-    return {
-        "ruff": one("ruff", [*python, "ruff", "check"]),
-        "mypy": one("mypy", [*python, "mypy"]),
-        "pytest": side_by_side,
-        "pytest, alone": one("pytest, what has to run alone", [*pytest, "-m", ALONE]),
-    }
-
-
-def _run(command: list[str], project: Path) -> int:
-    return subprocess.run(command, cwd=project, check=False).returncode
