@@ -22,7 +22,7 @@ from tricorn.installing.environment_state import Environment
 from tricorn.installing.install_faults import InstallError
 
 PROJECT = Path(__file__).resolve().parents[1]
-NO_COMPILE = "PIP_NO_COMPILE"
+NO_COMPILE, DONT_KEEP_COMPILED = "PIP_NO_COMPILE", "PYTHONDONTWRITEBYTECODE"
 SOURCE = PROJECT / "src" / "tricorn"
 BEFORE_INSTALL = [
     "__init__",
@@ -69,6 +69,7 @@ def ensured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(environments, "ensure", ensure)
     monkeypatch.setenv(NO_COMPILE, "")  # put back at the end, whoever sets it
     monkeypatch.delenv(NO_COMPILE)
+    monkeypatch.setenv(DONT_KEEP_COMPILED, "1")
     # Else it goes on outside of .venv, which these tests may run in and which may be outdated.
     monkeypatch.setattr(launch, "is_whole", lambda _: True)
     return seen
@@ -296,6 +297,7 @@ def test_mode_test_runs_everything(
     said = capsys.readouterr().out
     assert "The engine vllm is not installed: vLLM has no packages for macOS" in said
     assert os.environ[NO_COMPILE] == "0"
+    assert DONT_KEEP_COMPILED not in os.environ
     assert fetched == [PROJECT / "models"]
     assert ran == ["ruff", "not alone", *again, "alone"]
     assert types.installed == ["gateway", "test"], "it works while engines are installed"

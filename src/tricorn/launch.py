@@ -219,8 +219,10 @@ def _test(
 
 def _prepare_tests(project: Path) -> None:
     """All engines that can be installed here, and the default model."""
-    # Engines bring tens of thousands of modules, of which the tests import few. To pip, 0 is yes.
+    # Engines bring tens of thousands of modules, of which the tests import few: those are compiled
+    # when they are, and that is kept, since hundreds of processes do. To pip, 0 is yes.
     os.environ.setdefault("PIP_NO_COMPILE", "0")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     engines_dir = Path(os.environ.get("ENGINES_DIR") or ".engines")
     here = installer.machine(device=os.environ.get("DEVICE_TYPE") or "auto")
     for name in installer.ENGINES:
