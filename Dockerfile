@@ -27,7 +27,7 @@ ARG ENGINE=llamacpp
 ARG CMAKE_ARGS=-DGGML_NATIVE=off
 # Traces' packages are there in case they are wanted: nothing can be added to a running container.
 RUN CMAKE_ARGS="${CMAKE_ARGS}" PIP_NO_CACHE_DIR=1 python3 run.py engines install "${ENGINE}" \
-    && PYTHONPATH=src PIP_NO_CACHE_DIR=1 python3 -c "from pathlib import Path; from tricorn import environments, installer; environments.ensure(installer.tracing_environment(Path.cwd()), print)" \
+    && PYTHONPATH=src PIP_NO_CACHE_DIR=1 python3 -c "from pathlib import Path; from tricorn.installing import environments, installer; environments.ensure(installer.tracing_environment(Path.cwd()), print)" \
     && python3 -m compileall -q src \
     && mkdir -p .engines/vllm data logs models
 

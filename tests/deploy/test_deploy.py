@@ -16,7 +16,9 @@ import yaml
 
 from tricorn import healthcheck
 from tricorn.errors import BodyTooLarge, ManagerUnavailable
+from tricorn.installing import environments, installer
 from tricorn.installing.engine_installs import ENGINES
+from tricorn.installing.environment_state import Environment
 from tricorn.launch import parse
 from tricorn.settings.config import Settings
 
@@ -136,6 +138,18 @@ def test_image_starts_what_there_is() -> None:
     chowned = next(run for run in of(last, "RUN") if run.startswith("chown")).split()
     writable = {str(DEFAULTS[n]) for n in ("model_base_path", "data_dir", "log_dir", "engines_dir")}
     assert writable <= set(chowned)
+
+
+def test_image_brings_what_traces_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own words in Python say what they mean to: a module that moves is noticed here."""
+    installed: list[Environment] = []
+    monkeypatch.setattr(environments, "ensure", lambda wanted, _say: installed.append(wanted))
+    monkeypatch.chdir(PROJECT)
+    runs = " ".join(rest for stage in dockerfile() for rest in of(stage, "RUN"))
+    words = re.findall(r'python3 -c "([^"]*)"', runs)
+    for program in words:
+        exec(program, {})
+    assert installed == [installer.tracing_environment(PROJECT)]
 
 
 def test_image_stages_share_a_python() -> None:
