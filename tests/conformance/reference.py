@@ -5,6 +5,7 @@ Every function's `python` is that of vLLM's environment.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -61,9 +62,11 @@ def _answer(python: Path, asked: str) -> str:
     process = _process(python)
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(asked + "\n")
-    process.stdin.flush()
-    answer = process.stdout.readline()
+    answer = ""
+    with contextlib.suppress(BrokenPipeError):  # it has ended since the last one
+        process.stdin.write(asked + "\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
     if not answer:
         _process.cache_clear()
         raise AssertionError(f"torch_process.py ended with {process.wait(30)} at {asked[:200]}")
