@@ -54,6 +54,12 @@ async def throughput(
     }
 
 
+async def alone(port: int, model: str, requests: int = 5) -> dict[str, float]:
+    """As `throughput`, of one request after the other; a figure is their median."""
+    results = [await throughput(port, model, 1) for _ in range(requests)]
+    return {figure: statistics.median(one[figure] for one in results) for figure in results[0]}
+
+
 async def shared_prefix(port: int, model: str) -> dict[str, float]:
     """A burst of 8 requests with one system prompt of about 1,000 tokens."""
     system = text(1000)

@@ -37,7 +37,7 @@ from benchmarks.servers import (
 Load = Callable[[int, str], Awaitable[dict[str, float]]]
 
 LOADS: dict[str, Load] = {
-    "1 at once": lambda port, model: scenarios.throughput(port, model, 1),
+    "1 at once": scenarios.alone,
     "4 at once": lambda port, model: scenarios.throughput(port, model, 4),
     "16 at once": lambda port, model: scenarios.throughput(port, model, 16),
     "shared prefix": scenarios.shared_prefix,
