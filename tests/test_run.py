@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TextIO
 
 import pytest
+from tests.installing.closed import close
 
 from tricorn import checks, launch
 from tricorn.commands import engines as engine_commands
@@ -386,6 +387,20 @@ def test_before_the_install_the_doctor_looks_by_itself(
     monkeypatch.setattr(doctor, "before_install", lambda arguments, project: 1)
     assert launch.main(["doctor"], PROJECT) == 1
     assert (became, ensured) == ([], [])
+
+
+def test_commands_of_a_closed_install(
+    became: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The doctor looks by itself; everything else says in a sentence why it goes no further."""
+    close(installer.gateway_environment(PROJECT), monkeypatch)
+    monkeypatch.setattr(doctor, "before_install", lambda arguments, project: 1)
+    assert launch.main(["doctor"], PROJECT) == 1
+    assert capsys.readouterr().err == ""
+    for flags in (["engines", "ls"], ["keys", "ls"], ["--mode", "prod"], ["--skip-check"]):
+        assert launch.main(flags, PROJECT) == 1
+        assert "this user may not run: whoever made it" in capsys.readouterr().err
+    assert became == []
 
 
 @pytest.mark.parametrize("command", [["pull", "org/name"], ["config", "check"], ["models", "ls"]])

@@ -18,7 +18,7 @@ from tricorn import checks
 from tricorn.commands import engines as engine_commands
 from tricorn.doctor import command as doctor
 from tricorn.installing import default_model, environments, installer
-from tricorn.installing.environment_state import Environment, is_whole
+from tricorn.installing.environment_state import Environment, has_python, is_whole
 from tricorn.installing.install_faults import InstallError
 from tricorn.place import from_environment
 from tricorn.settings.hidden_flags import API_KEY, OF_COMMANDS, hide
@@ -104,7 +104,7 @@ def main(argv: Sequence[str], project: str | Path) -> int:
         if options.mode == "test":
             return _test(project, gateway, pytest_arguments, argv)
         if options.skip_check:
-            if not gateway.python.exists():
+            if not has_python(gateway):
                 raise InstallError("nothing is installed yet: run it once without --skip-check")
         else:
             _ensure_gateway(gateway, project, argv)
@@ -129,7 +129,13 @@ def _command(name: str, argv: Sequence[str], project: Path) -> int:
     try:
         if name == "engines" and arguments.action == "install":
             _ensure_gateway(gateway, project, [name, *flags])
-        if is_whole(gateway):
+        try:
+            whole = is_whole(gateway)
+        except InstallError:
+            if name != "doctor":  # which tells it among the rest
+                raise
+            whole = False
+        if whole:
             return _become([str(gateway.python), "-m", "tricorn.cli", name, *flags])
         if name == "doctor":
             return doctor.before_install(arguments, project)

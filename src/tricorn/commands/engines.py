@@ -95,6 +95,7 @@ def row(name: str, place: Place, here: Machine) -> Row:
         "whole": "yes",
         "own": f"yes, made by hand; {place.command} engines install {name} completes it",
         "outdated": f"to be renewed: {place.command} engines install {name}",
+        "closed": "no: this user may not run its Python",
         "half": f"no: the install is not finished; {place.command} engines install {name}",
     }[found]
     if reason is not None:

@@ -11,7 +11,7 @@ from tricorn.commands import engines as engine_commands
 from tricorn.doctor.check import Check
 from tricorn.doctor.network import running_manager
 from tricorn.hardware.facts import Facts
-from tricorn.installing import installed_packages, installer
+from tricorn.installing import environment_state, installed_packages, installer
 from tricorn.installing.engine_installs import ENGINES
 from tricorn.place import Place
 
@@ -33,7 +33,9 @@ def environments(place: Place, facts: Facts) -> Iterator[Check]:
         found = engine_commands.state(wanted)
         install = f"{place.command} engines install {name}"
         reason = installer.why_impossible(name, here)
-        if found == "half":
+        if found == "closed":
+            yield Check(engine.title, "fail", *environment_state.closed(wanted))
+        elif found == "half":
             yield Check(
                 engine.title, "warn", "its install was interrupted or is under way", install
             )

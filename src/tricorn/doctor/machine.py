@@ -146,6 +146,9 @@ def installation(place: Place, facts: Facts) -> Iterator[Check]:
         where = sys.prefix if packaged else gateway.path
         yield Check("tricorn", "ok", f"{tricorn.__version__} is installed in {where}")
         return
+    if found == "closed":
+        yield Check("tricorn", "fail", *environment_state.closed(gateway))
+        return
     what = {
         "absent": "not installed yet; the first start installs it, and compiles llama.cpp, which "
         "takes about ten minutes on two cores",

@@ -28,9 +28,10 @@ FORMAT = 1
 MARKER = "tricorn-installing"
 
 
-State = Literal["absent", "half", "own", "outdated", "whole"]
-"""half: an install was interrupted, or its Python is gone; own: made by somebody else, so that only
-its owner knows what is in it; outdated: made from other lists, or for another Python or place."""
+State = Literal["absent", "half", "closed", "own", "outdated", "whole"]
+"""half: an install was interrupted, or its Python is gone; closed: this user may not run that; own:
+made by somebody else, so that only its owner knows what is in it; outdated: made from other lists,
+or for another Python or place."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,31 @@ def fingerprint(environment: Environment) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+def has_python(environment: Environment) -> bool:
+    """InstallError where there is one that this user may not run: of a folder of somebody else."""
+    try:
+        environment.python.stat()
+    except PermissionError as error:
+        raise InstallError(": ".join(closed(environment))) from error
+    except OSError:
+        return False
+    return True
+
+
+def closed(environment: Environment) -> tuple[str, str]:
+    """What is wrong with one whose state is `closed`, and what mends it."""
+    return (
+        f"{environment.path} was made with {os.path.realpath(environment.python)}, which this user "
+        "may not run",
+        "whoever made it has to remove it and make it with a Python that all users may run (such "
+        "as /usr/bin/python3)",
+    )
+
+
 def is_whole(environment: Environment) -> bool:
-    """Whether it is completely installed, as wanted, here. Takes about a millisecond."""
-    if (environment.path / MARKER).exists() or not environment.python.exists():
+    """Whether it is completely installed, as wanted, here. Takes about a millisecond. InstallError
+    as of `has_python`."""
+    if (environment.path / MARKER).exists() or not has_python(environment):
         return False
     return _read_stamp(environment) == wanted_stamp(environment)
 
@@ -113,7 +136,11 @@ def state(environment: Environment) -> State:
     """What lies at its path. Takes about a millisecond."""
     if (environment.path / MARKER).exists():
         return "half"
-    if not environment.python.exists():
+    try:
+        there = has_python(environment)
+    except InstallError:
+        return "closed"
+    if not there:
         # A link to a Python that was removed, or a folder of something else.
         return "half" if environment.path.is_dir() and any(environment.path.iterdir()) else "absent"
     if _read_stamp(environment) is None:

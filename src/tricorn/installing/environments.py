@@ -24,6 +24,7 @@ from tricorn.installing import (
 from tricorn.installing.environment_state import (
     MARKER,
     Environment,
+    has_python,
     is_whole,
     other_owner,
     wanted_stamp,
@@ -85,7 +86,7 @@ def _install(environment: Environment, say: Say, lock: int | None) -> None:
         prerequisites.require_space(temporary, environment.disk_bytes, f"compiling {title}")
     marker = environment.path / MARKER
     if environment.addition:
-        if marker.exists() or not environment.python.exists():
+        if marker.exists() or not has_python(environment):
             raise InstallError(f"{environment.path} is not whole: run the same command again")
         anew = False
     else:
@@ -190,7 +191,7 @@ def _must_be_made_anew(environment: Environment) -> bool:
             f"{path} holds something that is no virtual environment: move it away and run the "
             "same command again"
         )
-    return not environment.python.exists() or not _same_python(config)
+    return not has_python(environment) or not _same_python(config)
 
 
 def _refuse_what_excludes(environment: Environment) -> None:

@@ -135,8 +135,8 @@ def engine_python(name: str, engines_dir: Path) -> Path | None:
         return Path(sys.executable)
     engine = ENGINES[name]
     own = Environment(path=engines_dir / engine.folder, requirements=[], name=name)
-    begun = (own.path / states.MARKER).exists() or not own.python.exists()
-    if not begun and installed_packages.version(own.path, engine.packages) is not None:
+    unusable = states.state(own) in ("absent", "half", "closed")
+    if not unusable and installed_packages.version(own.path, engine.packages) is not None:
         return own.python
     # Only looked for, never imported: this process is the manager or the command line.
     if importlib.util.find_spec(engine.module) is not None:
