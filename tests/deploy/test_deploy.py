@@ -82,19 +82,23 @@ def seconds(text: str) -> float:
 # --- the image ------------------------------------------------------------------------------------
 
 
-def test_image_has_what_it_copies() -> None:
-    """Every file that is copied exists, and .dockerignore lets it through."""
-    copied = [
+def copied() -> list[str]:
+    """The files and folders of the project that the image has."""
+    return [
         source
         for stage in dockerfile()
         for rest in of(stage, "COPY")
         if not rest.startswith("--from")
         for source in rest.split()[:-1]
     ]
+
+
+def test_image_has_what_it_copies() -> None:
+    """Every file that is copied exists, and .dockerignore lets it through."""
     lines = (PROJECT / ".dockerignore").read_text().splitlines()
-    assert set(copied) == {line[1:] for line in lines if line.startswith("!")}
+    assert set(copied()) == {line[1:] for line in lines if line.startswith("!")}
     assert lines[1] == "*"
-    for name in copied:
+    for name in copied():
         assert (PROJECT / name).exists(), name
 
 
@@ -138,6 +142,18 @@ def test_image_starts_what_there_is() -> None:
     chowned = next(run for run in of(last, "RUN") if run.startswith("chown")).split()
     writable = {str(DEFAULTS[n]) for n in ("model_base_path", "data_dir", "log_dir", "engines_dir")}
     assert writable <= set(chowned)
+
+
+def test_image_has_what_an_install_needs(tmp_path: Path) -> None:
+    """What it copies is enough to see what is to be installed, and from which lists."""
+    for name in copied():
+        source = PROJECT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    command = [sys.executable, "run.py", "doctor", "--json"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    states = {check["name"]: check["what"] for check in json.loads(found.stdout)["checks"]}
+    assert states["tricorn"].startswith("not installed yet"), found.stderr
+    assert states["llama.cpp"] == "not installed; needed for the first start"
 
 
 def test_image_brings_what_traces_need(monkeypatch: pytest.MonkeyPatch) -> None:
