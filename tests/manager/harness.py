@@ -101,7 +101,9 @@ class Client:
         if isinstance(message, Progress):
             self.progress.append(message)
         else:
-            self.answers[message.call].set_result(message)
+            asked = self.answers[message.call]
+            if not asked.cancelled():  # whoever waited for it was
+                asked.set_result(message)
 
     def ask(self, model: str, **options: Any) -> int:
         """Acquire; the call's number."""
