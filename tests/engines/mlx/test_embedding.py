@@ -141,7 +141,10 @@ def test_a_model_that_cannot_be_loaded_says_why(
         ({"mlx_lm"}, True, False),
         ({"mlx_lm"}, False, False),
         (set(), False, False),
-        (set(), True, None),
+        (set(), True, "uv pip install --python .* mlx-embeddings"),
+        ({"pip"}, True, "-m pip install mlx-embeddings"),
+        ({"mlx_embeddings of old"}, True, "does not know models of type x-y"),
+        ({"mlx_embeddings of old", "mlx_lm"}, True, False),
     ],
 )
 def test_which_models_are_for_it(
@@ -150,21 +153,21 @@ def test_which_models_are_for_it(
     tmp_path: Path,
     known: set[str],
     sentences: bool,
-    expected: bool | None,
+    expected: bool | str,
 ) -> None:
-    """By who knows the architecture; None: refused, with the package that is missing."""
+    """By who knows the architecture; else refused, with what mends it."""
 
     def find_spec(name: str) -> ModuleSpec | None:
         package, _, rest = name.partition(".")
-        assert rest == "models.x_y", "model types have dashes, modules have none"
-        if package not in known:
+        assert rest in ("", "models.x_y"), "model types have dashes, modules have none"
+        if not known & {package, f"{package} of old"}:
             raise ModuleNotFoundError(package)
-        return ModuleSpec(name, None)
+        return ModuleSpec(name, None) if not rest or package in known else None
 
     monkeypatch.setattr(importlib.util, "find_spec", find_spec)
     files = folder.read(model(tmp_path, sentences=sentences, model_type="x-y"))
-    if expected is None:
-        with pytest.raises(ModelLoadFailed, match="needs the package mlx-embeddings"):
+    if isinstance(expected, str):
+        with pytest.raises(ModelLoadFailed, match=expected):
             embedding.is_for(files)
     else:
         assert embedding.is_for(files) is expected

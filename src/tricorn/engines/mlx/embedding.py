@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,19 @@ def is_for(files: ModelFolder) -> bool:
     if _exists(f"mlx_embeddings.models.{name}"):
         return files.for_embeddings or not _exists(f"mlx_lm.models.{name}")
     if files.for_embeddings and not _exists(f"mlx_lm.models.{name}"):
-        raise ModelLoadFailed(
-            f"{files.path.name} makes embeddings: for models of type {files.model_type} the mlx "
-            "engine's environment needs the package mlx-embeddings, which it does not have or "
-            "which does not know them"
-        )
+        if _exists("mlx_embeddings"):
+            lacks = f"the installed mlx-embeddings does not know models of type {files.model_type}"
+        else:
+            lacks = f"the mlx engine needs the package mlx-embeddings for it: {_install_command()}"
+        raise ModelLoadFailed(f"{files.path.name} makes embeddings, and {lacks}")
     return False
+
+
+def _install_command() -> str:
+    """uv makes environments without pip."""
+    if _exists("pip"):
+        return f"{sys.executable} -m pip install mlx-embeddings"
+    return f"uv pip install --python {sys.executable} mlx-embeddings"
 
 
 def _exists(module: str) -> bool:
